@@ -1,0 +1,38 @@
+//! Compiles `proto/` with protox, a compiler in pure Rust, so that no `protoc` is needed.
+//!
+//! Writes the Rust types and the descriptor set that the reflection service answers from.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+const PROTOS: [&str; 2] = [
+    "proto/keyward/v1/authorize.proto",
+    "proto/keyward/v1/key_admin.proto",
+];
+
+/// Messages that hold a token: prost would print it in `Debug`, `rpc::redact` writes one that does not.
+const SECRET_MESSAGES: [&str; 5] = [
+    "keyward.v1.AuthorizeRequest",
+    "keyward.v1.BatchAuthorizeRequest",
+    "keyward.v1.CreateKeyResponse",
+    "keyward.v1.RegenerateKeyResponse",
+    "keyward.v1.LookupKeyRequest",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(
+        out.join("keyward_descriptor.bin"),
+        descriptors.encode_to_vec(),
+    )?;
+
+    tonic_prost_build::configure()
+        .codec_path("crate::rpc::codec::BoundedCodec")
+        .skip_debug(SECRET_MESSAGES)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The only reader of clocks.
+
+use std::time::SystemTime;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::model::time::{BootTime, Now, Timestamp};
+
+/// Reads both clocks.
+pub fn now() -> Now {
+    Now {
+        wall: wall(),
+        boot: boot(),
+    }
+}
+
+/// Reads the wall clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn wall() -> Timestamp {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Reads `CLOCK_BOOTTIME`, which, unlike what `Instant` reads, goes on while the machine sleeps.
+pub fn boot() -> BootTime {
+    let time = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    BootTime::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}

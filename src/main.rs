@@ -1,0 +1,3 @@
+//! The keyward program.
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! The nouns: what a key, a token, a permission and a route are, and what each may look like.
+//!
+//! Everything here is parsed once, at the door, and is right from then on. This room is pure: no
+//! I/O, no clock, no logger; time and randomness are arguments.
+
+pub mod caller;
+pub mod environment;
+pub mod id;
+pub mod key;
+pub mod label;
+pub mod list;
+pub mod permission;
+pub mod route;
+pub mod secret;
+pub mod text;
+pub mod time;
+pub mod view;

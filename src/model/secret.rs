@@ -1,0 +1,370 @@
+//! Tokens: how they look, how they are made, and the one-way form that is stored.
+//!
+//! A token's text enters in [`PresentedKey`] or is born in [`Token`]; it leaves either only as a
+//! [`Digest`], and a `Token` once more as the text that its owner is shown.
+
+use std::fmt;
+
+use ring::{digest, hmac, rand::SecureRandom};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::model::environment::{EnvironmentTag, is_tag};
+
+/// Longer texts are not looked at: no key is that long.
+pub const PRESENTED_BYTES_MAX: usize = 512;
+/// 32 base62 characters hold 190 bits.
+const RANDOM_CHARS: usize = 32;
+/// 62^6 > 2^32.
+const CHECKSUM_CHARS: usize = 6;
+const PEPPER_BYTES_MIN: usize = 32;
+/// How much of the random part a hint shows.
+const HINT_CHARS: usize = 4;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The first word of every token that this installation makes, `kw` unless configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brand(Box<str>);
+
+/// A text that cannot be a brand.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be 1 to 7 characters of a-z and 0-9")]
+pub struct InvalidBrand;
+
+impl Brand {
+    /// Checks the form of a brand. It is short so that a whole token fits one block of SHA-256.
+    pub fn parse(text: &str) -> Result<Self, InvalidBrand> {
+        if is_tag(text) {
+            Ok(Self(Box::from(text)))
+        } else {
+            Err(InvalidBrand)
+        }
+    }
+
+    /// The part of `text` after `brand_`, or `None` for a token that is not of this brand.
+    fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
+        text.strip_prefix(&*self.0)?.strip_prefix('_')
+    }
+}
+
+/// A key as the caller sent it. Its text leaves this type only as a digest.
+pub struct PresentedKey<'a>(&'a str);
+
+/// A text that cannot be a key: it has our brand, but not our form or checksum, or it is too long.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("not a key: its form or checksum is wrong")]
+pub struct MalformedKey;
+
+impl<'a> PresentedKey<'a> {
+    /// Checks form and checksum, so that noise and typing errors never cost a digest.
+    /// A text of another brand passes as it is: imported keys have any form.
+    pub fn parse(text: &'a str, brand: &Brand) -> Result<Self, MalformedKey> {
+        if text.len() > PRESENTED_BYTES_MAX {
+            return Err(MalformedKey);
+        }
+        let Some(rest) = brand.strip(text) else {
+            return Ok(Self(text));
+        };
+        let (tag, body) = rest.split_once('_').ok_or(MalformedKey)?;
+        if !is_tag(tag) || body.len() != RANDOM_CHARS + CHECKSUM_CHARS {
+            return Err(MalformedKey);
+        }
+        if !body.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(MalformedKey);
+        }
+        let (signed, checksum) = text.split_at(text.len() - CHECKSUM_CHARS);
+        if checksum.as_bytes() == checksum_of(signed) {
+            Ok(Self(text))
+        } else {
+            Err(MalformedKey)
+        }
+    }
+
+    /// The form in which this key is stored and looked up.
+    pub fn digest(&self, pepper: &Pepper) -> Digest {
+        pepper.digest(self.0)
+    }
+}
+
+impl fmt::Debug for PresentedKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresentedKey(..)")
+    }
+}
+
+/// A token that was just made. It is shown once and then gone: its memory is wiped.
+pub struct Token(Zeroizing<String>);
+
+/// The system gave no random bytes.
+#[derive(Debug, Error)]
+#[error("the operating system gives no random bytes")]
+pub struct NoRandomness;
+
+impl Token {
+    /// Makes `brand_tag_` + 32 random characters + checksum.
+    pub fn generate(
+        brand: &Brand,
+        tag: &EnvironmentTag,
+        random: &dyn SecureRandom,
+    ) -> Result<Self, NoRandomness> {
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.push_str(&brand.0);
+        text.push('_');
+        text.push_str(tag.as_str());
+        text.push('_');
+        let mut left = RANDOM_CHARS;
+        while left > 0 {
+            let mut byte = [0];
+            random
+                .fill(&mut byte)
+                .map_err(|ring::error::Unspecified| NoRandomness)?;
+            let [byte] = byte;
+            // 248 = 4 * 62: above it, the first letters would come up more often than the others
+            let digit = (byte < 248)
+                .then(|| BASE62.get(usize::from(byte % 62)))
+                .flatten();
+            if let Some(digit) = digit {
+                text.push(char::from(*digit));
+                left -= 1;
+            }
+        }
+        let checksum = checksum_of(&text);
+        text.extend(checksum.map(char::from));
+        Ok(Self(text))
+    }
+
+    /// The form in which this token is stored.
+    pub fn digest(&self, pepper: &Pepper) -> Digest {
+        pepper.digest(&self.0)
+    }
+
+    /// What lists may show of it.
+    pub fn hint(&self) -> Hint {
+        let shown = self.0.len() - (RANDOM_CHARS - HINT_CHARS) - CHECKSUM_CHARS;
+        let (head, tail) = (self.0.get(..shown), self.0.get(self.0.len() - 4..));
+        Hint(format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default()).into())
+    }
+
+    /// The text, for the one answer that shows it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// CRC-32 (ISO-HDLC) in base62, as GitHub's tokens have it.
+fn checksum_of(text: &str) -> [u8; CHECKSUM_CHARS] {
+    let mut rest = usize::try_from(crc32fast::hash(text.as_bytes())).unwrap_or(0);
+    let mut digits = [b'0'; CHECKSUM_CHARS];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62.get(rest % 62).copied().unwrap_or(b'0');
+        rest /= 62;
+    }
+    digits
+}
+
+/// The secret that digests are keyed with. Whoever reads the database without it can neither test
+/// guesses nor plant keys.
+pub struct Pepper(hmac::Key);
+
+/// A pepper that is too short to be one.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be at least 32 bytes, e.g. the output of `openssl rand -base64 32`")]
+pub struct InvalidPepper;
+
+impl Pepper {
+    /// Takes the bytes as they are; white space at either end does not count.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidPepper> {
+        let bytes = bytes.trim_ascii();
+        if bytes.len() < PEPPER_BYTES_MIN {
+            return Err(InvalidPepper);
+        }
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    }
+
+    /// `HMAC-SHA256(pepper, SHA-256(token))`: with SHA-256 inside, keys of systems that stored a
+    /// plain SHA-256 can be imported.
+    fn digest(&self, token: &str) -> Digest {
+        let inner = digest::digest(&digest::SHA256, token.as_bytes());
+        Digest(sign(&self.0, inner.as_ref()))
+    }
+
+    /// What the database keeps to recognise this pepper: of no use to whoever reads it.
+    pub fn verifier(&self) -> [u8; 32] {
+        sign(&self.0, b"keyward pepper verifier")
+    }
+}
+
+fn sign(key: &hmac::Key, message: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let tag = hmac::sign(key, message);
+    for (byte, signed) in bytes.iter_mut().zip(tag.as_ref()) {
+        *byte = *signed;
+    }
+    bytes
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper(..)")
+    }
+}
+
+/// The stored form of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// From stored bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+/// What lists show of a token: its beginning, `…` and its last four characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint(Box<str>);
+
+impl Hint {
+    /// From stored text.
+    pub fn from_stored(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ring::rand::SystemRandom;
+
+    use super::*;
+
+    fn brand() -> Brand {
+        Brand::parse("kw").unwrap()
+    }
+
+    fn token() -> Token {
+        let tag = EnvironmentTag::parse("prod").unwrap();
+        Token::generate(&brand(), &tag, &SystemRandom::new()).unwrap()
+    }
+
+    fn pepper() -> Pepper {
+        Pepper::parse(&[7; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_new_token_is_well_formed_and_fits_one_block_of_sha_256() {
+        let token = token();
+        assert!(token.reveal().starts_with("kw_prod_") && token.reveal().len() == 46);
+        let presented = PresentedKey::parse(token.reveal(), &brand()).unwrap();
+        assert_eq!(presented.digest(&pepper()), token.digest(&pepper()));
+    }
+
+    #[test]
+    fn the_longest_brand_and_tag_fit_one_block_of_sha_256() {
+        let tag = EnvironmentTag::parse("1234567").unwrap();
+        let brand = Brand::parse("7654321").unwrap();
+        let token = Token::generate(&brand, &tag, &SystemRandom::new()).unwrap();
+        assert!(token.reveal().len() <= 55);
+    }
+
+    #[test]
+    fn one_wrong_letter_is_malformed() {
+        let token = token();
+        for position in 3..token.reveal().len() {
+            let mut bytes = token.reveal().as_bytes().to_vec();
+            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
+            let text = String::from_utf8(bytes).unwrap();
+            assert_eq!(
+                PresentedKey::parse(&text, &brand()).err(),
+                Some(MalformedKey),
+                "{position}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_of_another_brand_passes() {
+        for text in ["sk_live_x", "kwprod", "k", "0e2b", "kw"] {
+            assert!(PresentedKey::parse(text, &brand()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_over_long_text_is_malformed_whatever_its_brand() {
+        assert!(PresentedKey::parse(&"x".repeat(513), &brand()).is_err());
+        assert!(PresentedKey::parse(&"x".repeat(512), &brand()).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let token = token();
+        let presented = PresentedKey::parse(token.reveal(), &brand()).unwrap();
+        let shown = format!(
+            "{token:?} {presented:?} {:?} {:?}",
+            pepper(),
+            token.digest(&pepper())
+        );
+        assert_eq!(shown, "Token(..) PresentedKey(..) Pepper(..) Digest(..)");
+    }
+
+    #[test]
+    fn a_hint_shows_the_prefix_four_random_characters_and_the_last_four() {
+        let token = token();
+        let (head, tail) = (&token.reveal()[..12], &token.reveal()[42..]);
+        assert_eq!(token.hint().as_str(), format!("{head}…{tail}"));
+    }
+
+    #[test]
+    fn digests_and_checksums_never_change_between_versions() {
+        assert_eq!(
+            checksum_of("kw_prod_00000000000000000000000000000000"),
+            *b"2TAhDl"
+        );
+        let digest = pepper().digest("kw_prod_000000000000000000000000000000002TAhDl");
+        assert_eq!(digest.bytes()[..4], [115, 37, 146, 214]);
+    }
+
+    #[test]
+    fn another_pepper_gives_another_digest_and_verifier() {
+        let other = Pepper::parse(&[8; 32]).unwrap();
+        assert_ne!(pepper().digest("x"), other.digest("x"));
+        assert_ne!(pepper().verifier(), other.verifier());
+    }
+
+    #[test]
+    fn a_short_pepper_is_refused() {
+        assert_eq!(
+            Pepper::parse(b"                 short                  ").err(),
+            Some(InvalidPepper)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(kw_)?.*") {
+            drop(PresentedKey::parse(&text, &brand()).map(|key| key.digest(&pepper())));
+        }
+    }
+}

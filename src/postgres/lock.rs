@@ -1,0 +1,62 @@
+//! Owns `owner.lock`: which process a data folder belongs to.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::error::PostgresError;
+
+/// Held for as long as we own the data folder; the kernel lets go of it however we end.
+#[derive(Debug)]
+pub(super) struct OwnerLock {
+    _held: File,
+}
+
+impl OwnerLock {
+    pub(super) fn take(data_dir: &Path) -> Result<Self, PostgresError> {
+        let path = data_dir.join("owner.lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(PostgresError::file("open", &path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(PostgresError::InUse {
+                    path: data_dir.to_path_buf(),
+                    owner: owner(&path),
+                });
+            }
+            Err(errno) => return Err(PostgresError::file("lock", &path)(errno.into())),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", process::id()))
+            .map_err(PostgresError::file("write", &path))?;
+        Ok(Self { _held: file })
+    }
+}
+
+/// The owner writes its pid a moment after it takes the lock, so an empty file is asked again.
+fn owner(path: &Path) -> String {
+    let until = Instant::now() + Duration::from_millis(500);
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        match text.trim().parse::<u32>() {
+            Ok(pid) => return format!("pid {pid}"),
+            Err(_) if Instant::now() > until => return "another process".to_owned(),
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}

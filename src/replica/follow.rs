@@ -1,0 +1,1 @@
+//! The task that feeds the applier from the database.

@@ -1,0 +1,272 @@
+//! All keys in memory, by digest, and how one change is applied to them.
+//!
+//! [`Replica`] is what decisions read: they never wait. [`Applier`] is the one that changes it, and
+//! there is one of it. [`follow`] is the task that feeds the applier from the database.
+
+pub mod follow;
+pub mod lease;
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasherDefault, Hasher},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicI64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
+
+use crate::model::{
+    environment::EnvironmentName,
+    id::KeyId,
+    label::Labels,
+    secret::Digest,
+    time::{BootTime, Timestamp},
+    view::{KeyRow, KeyView, LastUsed, Profile, UnreadableRow},
+};
+use lease::{Lease, NotReady};
+
+type Keys = papaya::HashMap<Digest, Arc<KeyView>, BuildHasherDefault<DigestHasher>>;
+
+/// A replica's copy of what decisions need.
+#[derive(Debug)]
+pub struct Replica {
+    keys: Keys,
+    revision: AtomicI64,
+    lease: Lease,
+}
+
+/// What a replica knew when it was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Knowledge {
+    /// All changes up to this one are in it.
+    pub revision: i64,
+    /// How long ago it was known complete.
+    pub age: Duration,
+}
+
+impl Replica {
+    /// An empty replica that may not answer, and the one who may fill it.
+    pub fn new(staleness_max: Duration) -> (Arc<Self>, Applier) {
+        let replica = Arc::new(Self {
+            keys: Keys::default(),
+            revision: AtomicI64::new(0),
+            lease: Lease::new(staleness_max),
+        });
+        let applier = Applier {
+            replica: Arc::clone(&replica),
+            by_id: HashMap::new(),
+            shared: Shared::default(),
+        };
+        (replica, applier)
+    }
+
+    /// What may be answered with, at `now`, if at least `revision_min` is wanted. To be asked before
+    /// any key is looked up, so that what is found is no older than what this promises.
+    pub fn knowledge(&self, now: BootTime, revision_min: i64) -> Result<Knowledge, NotReady> {
+        let age = self.lease.age(now)?;
+        let revision = self.revision();
+        if revision < revision_min {
+            return Err(NotReady::Behind { reached: revision });
+        }
+        Ok(Knowledge { revision, age })
+    }
+
+    /// The last revision that was applied whole.
+    pub fn revision(&self) -> i64 {
+        self.revision.load(Acquire)
+    }
+
+    /// The key that has this secret.
+    pub fn get(&self, digest: &Digest) -> Option<Arc<KeyView>> {
+        self.keys.pin().get(digest).cloned()
+    }
+
+    /// How many secrets are known.
+    pub fn secrets(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+/// Changes a replica. Applying the same content twice is the same as once.
+#[derive(Debug)]
+pub struct Applier {
+    replica: Arc<Replica>,
+    by_id: HashMap<KeyId, Arc<KeyView>>,
+    shared: Shared,
+}
+
+impl Applier {
+    /// The replica that this changes.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Takes over a key's present content. An unreadable one is kept as a key that is not active:
+    /// what cannot be read grants nothing. The error is for the log.
+    pub fn put(&mut self, row: &KeyRow<'_>) -> Result<(), UnreadableRow> {
+        let (view, outcome) = match self.view(row) {
+            Ok(view) => (view, Ok(())),
+            Err(error) => (self.closed_view(row), Err(error)),
+        };
+        let view = Arc::new(view);
+        let keys = self.replica.keys.pin();
+        for digest in view.digests() {
+            keys.insert(digest, Arc::clone(&view));
+        }
+        if let Some(old) = self.by_id.insert(row.id, Arc::clone(&view)) {
+            for digest in old
+                .digests()
+                .filter(|digest| view.secret_end(digest).is_none())
+            {
+                keys.remove(&digest);
+            }
+        }
+        outcome
+    }
+
+    /// Forgets a key that is deleted.
+    pub fn remove(&mut self, id: KeyId) {
+        if let Some(old) = self.by_id.remove(&id) {
+            let keys = self.replica.keys.pin();
+            for digest in old.digests() {
+                keys.remove(&digest);
+            }
+        }
+    }
+
+    /// Forgets all keys but these, after all of these were put.
+    pub fn retain(&mut self, ids: &HashSet<KeyId>) {
+        let gone: Vec<KeyId> = self
+            .by_id
+            .keys()
+            .filter(|id| !ids.contains(id))
+            .copied()
+            .collect();
+        for id in gone {
+            self.remove(id);
+        }
+    }
+
+    /// All changes up to `revision` are in place, and at `asked` there were no others.
+    pub fn reached(&mut self, revision: i64, asked: BootTime) {
+        self.replica.revision.store(revision, Release);
+        self.replica.lease.extend(asked);
+        self.shared.sweep();
+    }
+
+    fn view(&mut self, row: &KeyRow<'_>) -> Result<KeyView, UnreadableRow> {
+        let profile = self.shared.profile(row.profile)?;
+        let labels = self.shared.labels(row.labels)?;
+        Ok(self.assemble(row, profile, labels, row.active))
+    }
+
+    fn closed_view(&mut self, row: &KeyRow<'_>) -> KeyView {
+        let profile = Arc::new(Profile::nothing());
+        self.assemble(row, profile, Arc::default(), false)
+    }
+
+    fn assemble(
+        &mut self,
+        row: &KeyRow<'_>,
+        profile: Arc<Profile>,
+        labels: Arc<Labels>,
+        active: bool,
+    ) -> KeyView {
+        let last_used = match self.by_id.get(&row.id) {
+            Some(old) => old.last_used.carried_over(),
+            None => LastUsed::default(),
+        };
+        KeyView {
+            id: row.id,
+            environment: self.shared.environment(row.environment),
+            profile,
+            labels,
+            active,
+            not_before: row.not_before.unwrap_or(Timestamp::DISTANT_PAST),
+            expire: row.expire.unwrap_or(Timestamp::DISTANT_FUTURE),
+            current: row.current,
+            retiring: row.retiring.map(Box::new),
+            last_used,
+        }
+    }
+}
+
+/// What keys share, by the text that it was read from.
+#[derive(Debug, Default)]
+struct Shared {
+    profiles: HashMap<Box<str>, Arc<Profile>>,
+    labels: HashMap<Box<str>, Arc<Labels>>,
+    environments: HashMap<Box<str>, EnvironmentName>,
+    /// How many profiles and labels there may be before unused ones are looked for.
+    sweep_at: usize,
+}
+
+impl Shared {
+    fn profile(&mut self, text: &str) -> Result<Arc<Profile>, UnreadableRow> {
+        if let Some(profile) = self.profiles.get(text) {
+            return Ok(Arc::clone(profile));
+        }
+        let profile = Arc::new(Profile::parse(text)?);
+        self.profiles.insert(text.into(), Arc::clone(&profile));
+        Ok(profile)
+    }
+
+    fn labels(&mut self, text: &str) -> Result<Arc<Labels>, UnreadableRow> {
+        if let Some(labels) = self.labels.get(text) {
+            return Ok(Arc::clone(labels));
+        }
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        let labels = Arc::new(Labels::parse(pairs)?);
+        self.labels.insert(text.into(), Arc::clone(&labels));
+        Ok(labels)
+    }
+
+    fn environment(&mut self, text: &str) -> EnvironmentName {
+        if let Some(name) = self.environments.get(text) {
+            return name.clone();
+        }
+        let name = EnvironmentName::from_stored(text);
+        self.environments.insert(text.into(), name.clone());
+        name
+    }
+
+    /// Drops what no key uses any more, each time that there is twice as much as after the last
+    /// time: so that it costs little, and waste stays below what is in use.
+    fn sweep(&mut self) {
+        const KEPT_MIN: usize = 1024;
+        if self.profiles.len() + self.labels.len() < self.sweep_at.max(KEPT_MIN) {
+            return;
+        }
+        self.profiles
+            .retain(|_, profile| Arc::strong_count(profile) > 1);
+        self.labels
+            .retain(|_, labels| Arc::strong_count(labels) > 1);
+        self.sweep_at = 2 * (self.profiles.len() + self.labels.len());
+    }
+}
+
+/// Takes eight bytes of a digest as its hash: they are random, and nobody without the pepper can
+/// choose them.
+#[derive(Debug, Default)]
+struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What can go wrong with the database, by what a caller can do about it.
+
+use deadpool_postgres::PoolError;
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::store::MayBeConflict;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of the store.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Not reachable, or not answering in time. Whether a commit took place is not known.
+    #[error("the database is not available")]
+    Unavailable(#[source] Source),
+    /// Lost against other transactions, several times.
+    #[error("the transaction lost against another one")]
+    Conflict(#[source] tokio_postgres::Error),
+    /// A constraint of the schema, by its name.
+    #[error("the constraint {name} does not hold")]
+    Constraint {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A stored value that cannot be read.
+    #[error("{table}.{column} cannot be read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// The change log is not what this process knew.
+    #[error("the change log does not continue from revision {applied}: {what}")]
+    Discontinuity {
+        /// The last revision that was applied.
+        applied: i64,
+        /// What was found.
+        what: &'static str,
+    },
+    /// The schema is newer than this program, or was edited.
+    #[error("the database's schema does not fit this program: {0}")]
+    Schema(String),
+    /// Too old a server.
+    #[error("the database's server_version_num is {version}; PostgreSQL 15 or later is needed")]
+    ServerTooOld {
+        /// What it is.
+        version: i32,
+    },
+    /// Anything else that a statement was refused for.
+    #[error("the database refused a statement")]
+    Refused(#[source] tokio_postgres::Error),
+}
+
+impl StoreError {
+    /// A value that cannot be read.
+    pub(crate) fn corrupt(
+        table: &'static str,
+        column: &'static str,
+        source: impl Into<Source>,
+    ) -> Self {
+        Self::Corrupt {
+            table,
+            column,
+            source: source.into(),
+        }
+    }
+}
+
+impl MayBeConflict for StoreError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(refusal) = error.as_db_error() else {
+            return Self::Unavailable(error.into()); // not the server's word: the connection's
+        };
+        if let Some(name) = refusal.constraint() {
+            return Self::Constraint { name: name.into() };
+        }
+        let state = refusal.code();
+        if [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+        ]
+        .contains(state)
+        {
+            return Self::Conflict(error);
+        }
+        // classes: 08 connection, 53 resources, 57 operator (shutdown, cancelled by a timeout),
+        // 58 system; 55P03 lock timeout; 25006 a standby
+        let class = state.code().get(..2).unwrap_or_default();
+        let passing = ["08", "53", "57", "58"].contains(&class)
+            || [
+                SqlState::LOCK_NOT_AVAILABLE,
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+            ]
+            .contains(state);
+        if passing {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Refused(error)
+        }
+    }
+}
+
+impl From<PoolError> for StoreError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            other => Self::Unavailable(other.into()),
+        }
+    }
+}

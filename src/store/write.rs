@@ -1,0 +1,311 @@
+//! Transactions that change something.
+//!
+//! To get a [`WriteTx`] one says what is being done and by whom; what it changes, it remembers; and
+//! only [`WriteTx::commit`] ends it with effect: audit event, revision, change log and notification
+//! in one statement, then COMMIT. Dropped before that, it is as if it had never been.
+
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
+use tokio_postgres::{Transaction, types::Type};
+
+use crate::{
+    model::{
+        caller::Actor,
+        environment::{DomainName, EnvironmentName, EnvironmentTag},
+        id::KeyId,
+        key::Key,
+        text::RequestId,
+        time::Timestamp,
+    },
+    store::{
+        Session,
+        audit::snapshot,
+        error::StoreError,
+        keys::{self, KeyParameters, Parameter, key_from_row},
+        row::field,
+    },
+};
+
+/// How long a repeated request is recognised.
+const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// A writer that hangs would hold up all others: the server ends it. Durable even where the
+/// database's default is not: a reader must not follow a change that a crash undoes.
+const BOUNDS: &str = "-- write.bounds
+    SET LOCAL lock_timeout = '5s';
+    SET LOCAL statement_timeout = '8s';
+    SET LOCAL idle_in_transaction_session_timeout = '8s';
+    SET LOCAL synchronous_commit = 'on'";
+
+/// Taking the head's lock comes last before COMMIT, so that other writers wait for one round trip
+/// only; holding it until COMMIT puts revisions in the order of commits.
+const CONCLUDE: &str = "-- write.conclude
+    WITH head AS (
+        UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid()
+        RETURNING revision, nonce
+    ), change AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[])
+            WITH ORDINALITY AS change (kind, subject, before, after, position)
+    ), logged AS (
+        INSERT INTO keyward.change_log (revision, kind, subject, nonce)
+        SELECT DISTINCT head.revision, change.kind, change.subject, head.nonce FROM head, change
+    ), audited AS (
+        INSERT INTO keyward.audit_event
+            (revision, position, occurred_at, actor, peer, action, kind, subject, before, after)
+        SELECT head.revision, change.position, $5, $6, $7, $8, change.kind, change.subject,
+            change.before, change.after
+        FROM head, change
+    )
+    SELECT revision, pg_notify('keyward', revision::text)::text FROM head";
+
+const HEAD: &str = "-- write.head
+    SELECT revision FROM keyward.log_head";
+
+const ENVIRONMENT_TAG: &str = "-- write.environment_tag
+    SELECT tag FROM keyward.environment WHERE name = $1";
+
+const DOMAIN_EXISTS: &str = "-- write.domain_exists
+    SELECT name FROM keyward.domain WHERE name = $1";
+
+/// Waits for whoever else decides whether there is an admin.
+const LOCK_DOMAIN: &str = "-- write.lock_domain
+    SELECT name FROM keyward.domain WHERE name = $1 FOR UPDATE";
+
+const ADMIN_EXISTS: &str = "-- write.admin_exists
+    SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
+
+/// Waits for a concurrent transaction with the same id, then does nothing.
+const CLAIM_REQUEST: &str = "-- write.claim_request
+    INSERT INTO keyward.request (caller, request_id, fingerprint, key_id, created_at)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING";
+
+const EARLIER_REQUEST: &str = "-- write.earlier_request
+    SELECT fingerprint, key_id FROM keyward.request WHERE caller = $1 AND request_id = $2";
+
+/// A few at a time, and none that another transaction is at.
+const FORGET_REQUESTS: &str = "-- write.forget_requests
+    DELETE FROM keyward.request WHERE (caller, request_id) IN (
+        SELECT caller, request_id FROM keyward.request WHERE created_at < $1
+        LIMIT 100 FOR UPDATE SKIP LOCKED)";
+
+/// What is being done, by whom: the part of the audit event that is known beforehand.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// E.g. `keys.revoke`.
+    pub action: &'static str,
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub peer: Option<IpAddr>,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// A request that its caller may repeat.
+#[derive(Clone, Debug)]
+pub struct RepeatableRequest {
+    /// Its name.
+    pub id: RequestId,
+    /// SHA-256 of what it asks for.
+    pub fingerprint: [u8; 32],
+}
+
+/// What is known of a request that may be a repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is the first of its name.
+    First,
+    /// It was carried out before, and this key came of it.
+    Repeated(KeyId),
+    /// Another request had this name.
+    Other,
+}
+
+#[derive(Debug)]
+struct Changed {
+    kind: &'static str,
+    subject: String,
+    before: Option<Json>,
+    after: Option<Json>,
+}
+
+/// A transaction that may change things.
+pub struct WriteTx<'a> {
+    tx: Transaction<'a>,
+    intent: Intent,
+    changed: Vec<Changed>,
+}
+
+impl std::fmt::Debug for WriteTx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteTx")
+            .field("intent", &self.intent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Begins a transaction that may change things.
+    pub async fn write(&mut self, intent: Intent) -> Result<WriteTx<'_>, StoreError> {
+        let client: &mut tokio_postgres::Client = &mut self.client;
+        let tx = client.transaction().await?;
+        tx.batch_execute(BOUNDS).await?;
+        Ok(WriteTx {
+            tx,
+            intent,
+            changed: Vec::new(),
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// Reads a key and keeps others from changing it until the end.
+    pub async fn lock_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
+        let row = self
+            .tx
+            .query_typed_opt(keys::LOCK, &[(&id, Type::UUID)])
+            .await?;
+        row.as_ref().map(key_from_row).transpose()
+    }
+
+    /// Adds a key.
+    pub async fn insert_key(&mut self, key: &Key) -> Result<(), StoreError> {
+        KeyParameters::new(key)
+            .execute(key, &self.tx, keys::INSERT)
+            .await?;
+        self.note(key.id, None, Some(snapshot(key)));
+        Ok(())
+    }
+
+    /// Replaces a key that is locked, from `before` to `after`.
+    pub async fn update_key(&mut self, before: &Key, after: &Key) -> Result<(), StoreError> {
+        let rows = KeyParameters::new(after)
+            .execute(after, &self.tx, keys::UPDATE)
+            .await?;
+        if rows != 1 {
+            return Err(StoreError::corrupt("key", "id", "the locked row is gone"));
+        }
+        self.note(after.id, Some(snapshot(before)), Some(snapshot(after)));
+        Ok(())
+    }
+
+    /// What an environment puts into tokens; `None` if there is no such environment.
+    pub async fn environment_tag(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Option<EnvironmentTag>, StoreError> {
+        let name: [Parameter<'_>; 1] = [(&name.as_str(), Type::TEXT)];
+        let row = self.tx.query_typed_opt(ENVIRONMENT_TAG, &name).await?;
+        row.map(|row| {
+            EnvironmentTag::parse(field(&row, "environment", "tag")?)
+                .map_err(|error| StoreError::corrupt("environment", "tag", error))
+        })
+        .transpose()
+    }
+
+    /// Whether there is such a domain.
+    pub async fn domain_exists(&self, name: &DomainName) -> Result<bool, StoreError> {
+        let name: [Parameter<'_>; 1] = [(&name.as_str(), Type::TEXT)];
+        Ok(self
+            .tx
+            .query_typed_opt(DOMAIN_EXISTS, &name)
+            .await?
+            .is_some())
+    }
+
+    /// Whether there is an admin key, whatever its state. Nobody else can make the first one until
+    /// the end.
+    pub async fn admin_exists(&self) -> Result<bool, StoreError> {
+        self.tx
+            .query_typed(LOCK_DOMAIN, &[(&DomainName::OF_ADMINS, Type::TEXT)])
+            .await?;
+        let row = self.tx.query_typed_one(ADMIN_EXISTS, &[]).await?;
+        field(&row, "key", "found")
+    }
+
+    /// Claims a request's name for what will come of it, or says what came of it before.
+    pub async fn claim_request(
+        &self,
+        request: &RepeatableRequest,
+        key: KeyId,
+    ) -> Result<Claim, StoreError> {
+        let too_old = self.intent.time.before(REQUEST_MEMORY);
+        self.tx
+            .execute_typed(FORGET_REQUESTS, &[(&too_old, Type::TIMESTAMPTZ)])
+            .await?;
+        let caller = self.intent.actor.to_string();
+        let fingerprint = request.fingerprint.as_slice();
+        let row: [Parameter<'_>; 5] = [
+            (&caller, Type::TEXT),
+            (&request.id.as_str(), Type::TEXT),
+            (&fingerprint, Type::BYTEA),
+            (&key, Type::UUID),
+            (&self.intent.time, Type::TIMESTAMPTZ),
+        ];
+        if self.tx.execute_typed(CLAIM_REQUEST, &row).await? == 1 {
+            return Ok(Claim::First);
+        }
+        let names: [Parameter<'_>; 2] = [(&caller, Type::TEXT), (&request.id.as_str(), Type::TEXT)];
+        let row = self.tx.query_typed_one(EARLIER_REQUEST, &names).await?;
+        let earlier: &[u8] = field(&row, "request", "fingerprint")?;
+        if earlier == fingerprint {
+            Ok(Claim::Repeated(field(&row, "request", "key_id")?))
+        } else {
+            Ok(Claim::Other)
+        }
+    }
+
+    /// Ends without effect. Returns the last revision, which knows of all that was read here.
+    pub async fn abandon(self) -> Result<i64, StoreError> {
+        let row = self.tx.query_typed_one(HEAD, &[]).await?;
+        let revision = field(&row, "log_head", "revision")?;
+        self.tx.rollback().await?;
+        Ok(revision)
+    }
+
+    /// Ends with effect and returns the revision that this made. An error that is `Unavailable`
+    /// leaves open whether it took effect.
+    pub async fn commit(self) -> Result<i64, StoreError> {
+        let mut kinds = Vec::with_capacity(self.changed.len());
+        let mut subjects = Vec::with_capacity(self.changed.len());
+        let mut befores = Vec::with_capacity(self.changed.len());
+        let mut afters = Vec::with_capacity(self.changed.len());
+        for Changed {
+            kind,
+            subject,
+            before,
+            after,
+        } in self.changed
+        {
+            kinds.push(kind);
+            subjects.push(subject);
+            befores.push(before);
+            afters.push(after);
+        }
+        let parameters: [Parameter<'_>; 8] = [
+            (&kinds, Type::TEXT_ARRAY),
+            (&subjects, Type::TEXT_ARRAY),
+            (&befores, Type::JSONB_ARRAY),
+            (&afters, Type::JSONB_ARRAY),
+            (&self.intent.time, Type::TIMESTAMPTZ),
+            (&self.intent.actor.to_string(), Type::TEXT),
+            (&self.intent.peer.map(|peer| peer.to_string()), Type::TEXT),
+            (&self.intent.action, Type::TEXT),
+        ];
+        let row = self.tx.query_typed_one(CONCLUDE, &parameters).await?;
+        let revision = field(&row, "log_head", "revision")?;
+        self.tx.commit().await?;
+        Ok(revision)
+    }
+
+    fn note(&mut self, key: KeyId, before: Option<Json>, after: Option<Json>) {
+        self.changed.push(Changed {
+            kind: "key",
+            subject: key.to_string(),
+            before,
+            after,
+        });
+    }
+}

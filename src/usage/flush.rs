@@ -1,0 +1,1 @@
+//! The task that carries the ledger to the database.

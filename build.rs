@@ -2,7 +2,7 @@
 //!
 //! Writes the Rust types and the descriptor set that the reflection service answers from.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
@@ -24,13 +24,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
 
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = std::env::var_os("OUT_DIR")
+        .map(PathBuf::from)
+        .ok_or("OUT_DIR is not set")?;
     fs::write(
         out.join("keyward_descriptor.bin"),
         descriptors.encode_to_vec(),
     )?;
 
     tonic_prost_build::configure()
+        .btree_map(".") // one order, so that equal messages have equal bytes
         .codec_path("crate::rpc::codec::BoundedCodec")
         .skip_debug(SECRET_MESSAGES)
         .compile_fds(descriptors)?;

@@ -1,6 +1,6 @@
 //! The only reader of clocks.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,4 +29,26 @@ pub fn boot() -> BootTime {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     BootTime::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+/// An instant to be done by.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(BootTime);
+
+impl Deadline {
+    /// So long from now.
+    pub fn after(span: Duration) -> Self {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Self(BootTime::from_nanos(boot().nanos().saturating_add(nanos)))
+    }
+
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
+        boot() >= self.0
+    }
+
+    /// How long it is until then.
+    pub fn left(&self) -> Duration {
+        self.0.since(boot())
+    }
 }

@@ -1,3 +1,59 @@
-//! The keyward program.
+//! The keyward program: reads the settings, runs one command, says how it ended.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use keyward::{
+    app, commands,
+    config::{Cli, Command, LogArgs, ServeArgs},
+    database::DatabaseError,
+    postgres::PostgresError,
+    telemetry::{self, chain},
+};
+use tracing::error;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `EX_UNAVAILABLE` of sysexits.h: a program that this one needs is not installed.
+const EXIT_NO_POSTGRES: u8 = 69;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_else(|| {
+        // without arguments, but with what the environment sets
+        Command::Serve(Box::new(ServeArgs::parse_from(["keyward"])))
+    });
+    let LogArgs {
+        log_level,
+        log_format,
+    } = match &command {
+        Command::Serve(args) => &args.log,
+        Command::Migrate(args) => &args.log,
+        Command::Bootstrap(args) => &args.log,
+    };
+    if let Err(invalid) = telemetry::start(log_level, *log_format) {
+        Cli::command()
+            .error(ErrorKind::ValueValidation, chain(&invalid))
+            .exit();
+    }
+    match run(&command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            error!(error = format!("{failure:#}"), "failed");
+            match failure.downcast_ref() {
+                Some(DatabaseError::Postgres(PostgresError::NoBinaries { .. })) => {
+                    ExitCode::from(EXIT_NO_POSTGRES)
+                }
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => app::serve(args),
+        Command::Migrate(args) => commands::migrate(args),
+        Command::Bootstrap(args) => commands::bootstrap(args),
+    }
+}

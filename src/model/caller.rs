@@ -61,7 +61,7 @@ pub enum Action {
 
 impl Action {
     /// The permission that this needs on an ordinary key and on an admin key.
-    const fn permissions(self) -> (&'static str, &'static str) {
+    pub const fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Read => ("keyward.keys.read", "keyward.admins.read"),
             Self::Write => ("keyward.keys.write", "keyward.admins.write"),
@@ -72,7 +72,7 @@ impl Action {
 
     /// The permission that this needs on a key of `domain`.
     pub fn permission(self, domain: &DomainName) -> &'static str {
-        let (keys, admins) = self.permissions();
+        let (keys, admins) = self.names();
         if domain.is_of_admins() { admins } else { keys }
     }
 }
@@ -86,7 +86,7 @@ impl Caller {
 
     /// The names of the two kinds of keys that the caller may do this to: ordinary ones and admins.
     pub fn reach(&self, action: Action) -> Reach {
-        let (keys, admins) = action.permissions();
+        let (keys, admins) = action.names();
         let may = |text| Permission::parse(text).is_ok_and(|p| self.profile.grants.cover(p));
         Reach {
             keys: may(keys),

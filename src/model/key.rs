@@ -174,7 +174,7 @@ pub enum Refusal {
     #[error("the key is revoked; activate it first, if it must work again")]
     Revoked,
     /// A new token for a key that would not open.
-    #[error("the key is not active; activate it first")]
+    #[error("the key is not active, so no token could open it; activate or extend it first")]
     NotActive,
 }
 

@@ -26,7 +26,7 @@ pub(super) fn major(cluster: &Path) -> Result<Option<u32>, PostgresError> {
     };
     let path = cluster.join("PG_VERSION");
     match fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_number| {
             not_a_cluster(format!(
                 "its PG_VERSION says `{}`",
                 text.trim().escape_debug()

@@ -6,10 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+use crate::clock::Deadline;
 
 use super::error::PostgresError;
 
@@ -50,12 +52,12 @@ impl OwnerLock {
 
 /// The owner writes its pid a moment after it takes the lock, so an empty file is asked again.
 fn owner(path: &Path) -> String {
-    let until = Instant::now() + Duration::from_millis(500);
+    let until = Deadline::after(Duration::from_millis(500));
     loop {
         let text = fs::read_to_string(path).unwrap_or_default();
         match text.trim().parse::<u32>() {
             Ok(pid) => return format!("pid {pid}"),
-            Err(_) if Instant::now() > until => return "another process".to_owned(),
+            Err(_) if until.is_over() => return "another process".to_owned(),
             Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }

@@ -6,9 +6,11 @@ use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::clock::Deadline;
 
 use super::error::PostgresError;
 use super::identity::User;
@@ -153,12 +155,12 @@ pub(super) fn end_workers(cluster: &Path, postmaster: Option<Pid>) -> Result<(),
 }
 
 fn all_gone(cluster: &Path, patience: Duration) -> bool {
-    let until = Instant::now() + patience;
+    let until = Deadline::after(patience);
     loop {
         if workers(cluster).is_empty() {
             return true;
         }
-        if Instant::now() > until {
+        if until.is_over() {
             return false;
         }
         thread::sleep(Duration::from_millis(10));

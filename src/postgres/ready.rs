@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Deadline;
 
 use super::pidfile;
 use super::server::{End, Server};
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until the server takes sessions. The error is the reason in words.
 pub(super) fn wait(server: &Server, cluster: &Path, connection: &Connection) -> Result<(), String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Deadline::after(PATIENCE);
     let mut last = "it has not said that it is ready".to_owned();
     loop {
         match server.wait(Some(Duration::ZERO)) {
@@ -31,7 +33,7 @@ pub(super) fn wait(server: &Server, cluster: &Path, connection: &Connection) -> 
                 Err(error) => last = error.to_string(),
             }
         }
-        if Instant::now() > until {
+        if until.is_over() {
             return Err(format!("{last} after {} s", PATIENCE.as_secs()));
         }
         thread::sleep(Duration::from_millis(5));

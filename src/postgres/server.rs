@@ -4,7 +4,9 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Deadline;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -69,13 +71,13 @@ impl Server {
             })?;
         let pid = told
             .recv()
-            .map_err(|_| io::Error::other("its thread ended"))??;
+            .map_err(|_gone| io::Error::other("its thread ended"))??;
         Ok(Self { pid, shared })
     }
 
     /// Waits until the server is gone or `limit` is over.
     pub(super) fn wait(&self, limit: Option<Duration>) -> Option<End> {
-        let until = limit.map(|limit| Instant::now() + limit);
+        let until = limit.map(Deadline::after);
         let mut state = self.shared.state();
         loop {
             if state.end.is_some() {
@@ -89,7 +91,7 @@ impl Server {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.left();
             if left.is_zero() {
                 return None;
             }

@@ -1,1 +1,245 @@
 //! The task that feeds the applier from the database.
+//!
+//! It loads all keys once, then follows the change log: woken by NOTIFY where that works, and by a
+//! timer in any case. Whatever goes wrong, it begins again with a new connection and never gives up;
+//! decisions go on from what is in memory, and their `data_age` grows.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    clock,
+    model::{id::KeyId, view::KeyRow},
+    replica::Applier,
+    store::{
+        Store,
+        error::StoreError,
+        log::{LogReader, Position, Sink},
+    },
+    telemetry::chain,
+};
+
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
+/// How long a notification may take before we say that none comes.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
+/// The least time between two questions that callers hurry us to.
+const NUDGE_SPACING: Duration = Duration::from_millis(5);
+
+/// Follows the change log.
+#[derive(Debug)]
+pub struct Follower {
+    /// Where to read.
+    pub store: Store,
+    /// What to change.
+    pub applier: Applier,
+    /// How often to look without being woken.
+    pub poll_interval: Duration,
+    /// Who waits for a revision asks here to look at once.
+    pub nudge: Arc<Notify>,
+    /// Told of each revision that was reached.
+    pub reached: watch::Sender<i64>,
+}
+
+impl Follower {
+    /// Follows until it is told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut position = None;
+        let mut retry_after = RETRY_AFTER_MIN;
+        loop {
+            let before = position.clone();
+            let failure = tokio::select! {
+                () = stop.cancelled() => return,
+                failure = self.follow_once(&mut position) => failure,
+            };
+            if let StoreError::Discontinuity { .. } = failure {
+                error!(
+                    error = chain(&failure),
+                    "the change log is broken; loading all keys anew"
+                );
+                position = None;
+            } else {
+                warn!(error = chain(&failure), "lost the change log; trying again");
+            }
+            // what went well for a while is tried again at once
+            retry_after = if position == before {
+                (retry_after * 2).min(RETRY_AFTER_MAX)
+            } else {
+                RETRY_AFTER_MIN
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(retry_after) => {}
+            }
+        }
+    }
+
+    /// Follows for as long as one connection lasts.
+    async fn follow_once(&mut self, position: &mut Option<Position>) -> StoreError {
+        let wake = Arc::new(Notify::new());
+        let (reader, driver) = match self.store.log_reader(Arc::clone(&wake)).await {
+            Ok(connected) => connected,
+            Err(error) => return error,
+        };
+        tokio::select! {
+            () = driver => StoreError::Unavailable("the connection ended".into()),
+            error = self.read(&reader, &wake, position) => error,
+        }
+    }
+
+    async fn read(
+        &mut self,
+        reader: &LogReader,
+        wake: &Notify,
+        position: &mut Option<Position>,
+    ) -> StoreError {
+        match self.read_on(reader, wake, position).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    async fn read_on(
+        &mut self,
+        reader: &LogReader,
+        wake: &Notify,
+        position: &mut Option<Position>,
+    ) -> Result<std::convert::Infallible, StoreError> {
+        // listening begins before reading, so that nothing falls between the two
+        reader.listen().await?;
+        let mut applied = match position {
+            Some(applied) => applied.clone(),
+            None => self.load(reader).await?,
+        };
+        reader.probe().await?;
+        let mut mode = Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX));
+        loop {
+            let asked = clock::boot();
+            let mut sink = Changes {
+                applier: &mut self.applier,
+            };
+            let followed = reader.follow(&applied, &mut sink).await?;
+            applied = followed.reached;
+            *position = Some(applied.clone());
+            self.applier
+                .reached(applied.revision, followed.complete.then_some(asked));
+            self.reached.send_replace(applied.revision);
+            if followed.complete {
+                mode = mode.after(self.wait(wake).await);
+            }
+        }
+    }
+
+    /// Waits for a reason to look.
+    async fn wait(&self, wake: &Notify) -> Woken {
+        let nudged = async {
+            self.nudge.notified().await;
+            sleep(NUDGE_SPACING).await;
+        };
+        tokio::select! {
+            () = wake.notified() => Woken::Notified,
+            () = nudged => Woken::Otherwise,
+            () = sleep(self.poll_interval) => Woken::Otherwise,
+        }
+    }
+
+    async fn load(&mut self, reader: &LogReader) -> Result<Position, StoreError> {
+        let started = clock::boot();
+        let mut sink = Loading {
+            applier: &mut self.applier,
+            ids: HashSet::new(),
+        };
+        let position = reader.load(&mut sink).await?;
+        let ids = sink.ids;
+        self.applier.retain(&ids);
+        self.applier.reached(position.revision, Some(started));
+        self.reached.send_replace(position.revision);
+        let took_ms = clock::boot().since(started).as_millis();
+        info!(
+            keys = ids.len(),
+            revision = position.revision,
+            took_ms,
+            "loaded all keys"
+        );
+        Ok(position)
+    }
+}
+
+enum Woken {
+    Notified,
+    Otherwise,
+}
+
+/// What is known of whether notifications arrive.
+enum Mode {
+    /// A probe was sent.
+    Probing(clock::Deadline),
+    /// They do.
+    Listening,
+    /// They do not: the connection leads through a pooler, or to a standby.
+    Polling,
+}
+
+impl Mode {
+    fn after(self, woken: Woken) -> Self {
+        match (self, woken) {
+            (Self::Listening, _) => Self::Listening,
+            (Self::Probing(_) | Self::Polling, Woken::Notified) => {
+                debug!("following the change log by NOTIFY");
+                Self::Listening
+            }
+            (Self::Probing(until), Woken::Otherwise) if until.is_over() => {
+                warn!(
+                    "NOTIFY does not arrive (a pooler in transaction mode?); following the change \
+                     log by polling alone"
+                );
+                Self::Polling
+            }
+            (mode, Woken::Otherwise) => mode,
+        }
+    }
+}
+
+/// Applies changes.
+struct Changes<'a> {
+    applier: &'a mut Applier,
+}
+
+impl Sink for Changes<'_> {
+    fn put(&mut self, row: &KeyRow<'_>) {
+        put(self.applier, row);
+    }
+
+    fn remove(&mut self, id: KeyId) {
+        self.applier.remove(id);
+    }
+}
+
+/// Applies a whole load and remembers what was in it.
+struct Loading<'a> {
+    applier: &'a mut Applier,
+    ids: HashSet<KeyId>,
+}
+
+impl Sink for Loading<'_> {
+    fn put(&mut self, row: &KeyRow<'_>) {
+        self.ids.insert(row.id);
+        put(self.applier, row);
+    }
+
+    fn remove(&mut self, id: KeyId) {
+        self.applier.remove(id);
+    }
+}
+
+fn put(applier: &mut Applier, row: &KeyRow<'_>) {
+    if let Err(error) = applier.put(row) {
+        error!(key.id = %row.id, error = chain(&error), "a key cannot be read and is denied");
+    }
+}

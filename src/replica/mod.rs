@@ -151,10 +151,13 @@ impl Applier {
         }
     }
 
-    /// All changes up to `revision` are in place, and at `asked` there were no others.
-    pub fn reached(&mut self, revision: i64, asked: BootTime) {
+    /// All changes up to `revision` are in place. If at an instant there were no others, that
+    /// instant, read before the database was asked.
+    pub fn reached(&mut self, revision: i64, complete_at: Option<BootTime>) {
         self.replica.revision.store(revision, Release);
-        self.replica.lease.extend(asked);
+        if let Some(asked) = complete_at {
+            self.replica.lease.extend(asked);
+        }
         self.shared.sweep();
     }
 

@@ -3,7 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use crate::{
-    model::key::{Key, Standing},
+    model::{
+        key::{Key, Standing},
+        time::Timestamp,
+    },
     store::keys::{labels_json, reason_text, standing_text},
 };
 
@@ -18,11 +21,11 @@ pub(super) fn snapshot(key: &Key) -> Json {
         "permissions": settings.grants.iter().collect::<Vec<_>>(),
         "route_rules": settings.route_rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "labels": labels_json(&settings.labels),
-        "not_before_micros": settings.validity.not_before.map(|time| time.micros()),
-        "expire_micros": settings.validity.expire.map(|time| time.micros()),
+        "not_before_micros": settings.validity.not_before.map(Timestamp::micros),
+        "expire_micros": settings.validity.expire.map(Timestamp::micros),
         "standing": standing_text(&key.standing),
         "hint": key.secret.hint.as_str(),
-        "deleted_micros": key.delete_time.map(|time| time.micros()),
+        "deleted_micros": key.delete_time.map(Timestamp::micros),
         "version": key.version,
     });
     if let Some(members) = shown.as_object_mut() {

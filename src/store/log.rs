@@ -25,9 +25,12 @@ use crate::{
 /// No statement of a reader takes longer, or the connection is taken for dead.
 const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
 /// A whole load of all keys may take longer.
-const LOAD_TIME_MAX: Duration = Duration::from_mins(10);
+const LOAD_TIME_MAX: Duration = Duration::from_secs(600);
 /// Changes that are read at once; a reader that is further behind comes again.
 const REVISIONS_MAX: i64 = 10_000;
+
+/// Keys that are read with one statement.
+const KEYS_MAX: usize = 10_000;
 
 const BEGIN: &str = "-- log.begin
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -78,6 +81,15 @@ pub struct Position {
     pub revision: i64,
     /// What distinguishes it from the same revision of another history.
     nonce: Box<str>,
+}
+
+/// How far a reader has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// All changes up to here are in the sink.
+    pub reached: Position,
+    /// Whether that was all there were.
+    pub complete: bool,
 }
 
 /// What a reader does with what it reads.
@@ -168,15 +180,18 @@ impl LogReader {
         Ok(head)
     }
 
-    /// Reads what changed after `applied`, and the place in history that this leads to. The same as
-    /// `applied` if nothing did.
+    /// Reads what changed after `applied`. The sink then has the changes up to the place that is
+    /// returned.
     pub async fn follow(
         &self,
         applied: &Position,
         sink: &mut dyn Sink,
-    ) -> Result<Position, StoreError> {
+    ) -> Result<Followed, StoreError> {
         if self.head().await? == *applied {
-            return Ok(applied.clone());
+            return Ok(Followed {
+                reached: applied.clone(),
+                complete: true,
+            });
         }
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
         let head = self.head().await?;
@@ -186,9 +201,14 @@ impl LogReader {
         let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&target, Type::INT8)];
         let changes = in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await?;
         let (reached, ids) = check(applied, &head, &changes)?;
-        self.keys_by_id(&ids, sink).await?;
+        for ids in ids.chunks(KEYS_MAX) {
+            self.keys_by_id(ids, sink).await?;
+        }
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await?;
-        Ok(reached)
+        Ok(Followed {
+            complete: reached == head,
+            reached,
+        })
     }
 
     async fn keys_by_id(&self, ids: &[KeyId], sink: &mut dyn Sink) -> Result<(), StoreError> {

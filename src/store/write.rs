@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use ring::digest;
 use serde_json::Value as Json;
 use tokio_postgres::{Transaction, types::Type};
 
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// How long a repeated request is recognised.
-const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
+const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 /// A writer that hangs would hold up all others: the server ends it. Durable even where the
 /// database's default is not: a reader must not follow a change that a crash undoes.
@@ -68,9 +69,9 @@ const ENVIRONMENT_TAG: &str = "-- write.environment_tag
 const DOMAIN_EXISTS: &str = "-- write.domain_exists
     SELECT name FROM keyward.domain WHERE name = $1";
 
-/// Waits for whoever else decides whether there is an admin.
+/// Waits for whoever else decides whether there is an admin, and not for who makes a key.
 const LOCK_DOMAIN: &str = "-- write.lock_domain
-    SELECT name FROM keyward.domain WHERE name = $1 FOR UPDATE";
+    SELECT name FROM keyward.domain WHERE name = $1 FOR NO KEY UPDATE";
 
 const ADMIN_EXISTS: &str = "-- write.admin_exists
     SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
@@ -109,7 +110,17 @@ pub struct RepeatableRequest {
     /// Its name.
     pub id: RequestId,
     /// SHA-256 of what it asks for.
-    pub fingerprint: [u8; 32],
+    fingerprint: digest::Digest,
+}
+
+impl RepeatableRequest {
+    /// A request by its name and all that it asks for.
+    pub fn new(id: RequestId, content: &[u8]) -> Self {
+        Self {
+            id,
+            fingerprint: digest::digest(&digest::SHA256, content),
+        }
+    }
 }
 
 /// What is known of a request that may be a repetition.
@@ -236,7 +247,7 @@ impl WriteTx<'_> {
             .execute_typed(FORGET_REQUESTS, &[(&too_old, Type::TIMESTAMPTZ)])
             .await?;
         let caller = self.intent.actor.to_string();
-        let fingerprint = request.fingerprint.as_slice();
+        let fingerprint = request.fingerprint.as_ref();
         let row: [Parameter<'_>; 5] = [
             (&caller, Type::TEXT),
             (&request.id.as_str(), Type::TEXT),

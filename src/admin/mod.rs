@@ -1,0 +1,240 @@
+//! What operators do: one function for each change and each question.
+//!
+//! Each says first whether the caller may, then does its work in one transaction. Nothing here knows
+//! protobuf or SQL.
+
+pub mod bootstrap;
+pub mod create;
+pub mod lifecycle;
+pub mod read;
+pub mod regenerate;
+pub mod update;
+
+use std::{net::IpAddr, sync::Arc};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use thiserror::Error;
+
+use crate::{
+    model::{
+        caller::{Action, Actor, Caller},
+        id::KeyId,
+        key::{Key, Refusal, Secret},
+        permission::Grants,
+        secret::{Brand, NoRandomness, Pepper, Token},
+        time::Timestamp,
+    },
+    store::{
+        MayBeConflict, Store,
+        error::StoreError,
+        write::{Intent, WriteTx},
+    },
+};
+
+/// What the functions of this room work with.
+#[derive(Debug)]
+pub struct Admin {
+    /// The database.
+    pub store: Store,
+    /// What digests are keyed with.
+    pub pepper: Arc<Pepper>,
+    /// What tokens begin with.
+    pub brand: Brand,
+    /// Where ids and tokens come from.
+    pub random: SystemRandom,
+}
+
+/// One call of an operator.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who asks.
+    pub caller: Caller,
+    /// From where.
+    pub peer: Option<IpAddr>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Which key is meant, and in which version if that matters.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The key.
+    pub id: KeyId,
+    /// If given, the key must have this etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// Whether a change is only tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is made.
+    Apply,
+    /// It is checked and not made.
+    ValidateOnly,
+}
+
+/// A key after a change, and the revision that knows of it.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The key.
+    pub key: Key,
+    /// The revision.
+    pub revision: i64,
+}
+
+/// A key with the token that was just made for it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The key.
+    pub key: Key,
+    /// `None` if nothing was made: the request was made before, or was only tried.
+    pub token: Option<Token>,
+    /// The revision.
+    pub revision: i64,
+}
+
+/// Why an operator's call failed.
+#[derive(Debug, Error)]
+pub enum AdminError {
+    /// The caller lacks the permission that this takes.
+    #[error("this needs the permission {permission}")]
+    NotPermitted {
+        /// The one that is missing.
+        permission: &'static str,
+    },
+    /// The admin key concerned may do what the caller may not.
+    #[error("the admin key has or would have the permission {grant}, which the caller lacks")]
+    OutranksCaller {
+        /// The first such permission.
+        grant: Box<str>,
+    },
+    /// No such key.
+    #[error("there is no key {0}")]
+    UnknownKey(KeyId),
+    /// No key has this token.
+    #[error("no key has this token")]
+    UnknownToken,
+    /// The key has changed since the caller saw it.
+    #[error("the key has the etag {present} now; read it again")]
+    StaleEtag {
+        /// The etag that it has.
+        present: Box<str>,
+    },
+    /// The key's state does not permit this.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A value that cannot be, as only the database or the key itself shows.
+    #[error("{field} {message}")]
+    Invalid {
+        /// The field of the request.
+        field: &'static str,
+        /// What it must be.
+        message: &'static str,
+    },
+    /// No randomness for a token or an id.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl MayBeConflict for AdminError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict())
+    }
+}
+
+impl Admin {
+    fn new_id(&self, now: Timestamp) -> Result<KeyId, NoRandomness> {
+        let mut bytes = [0; 10];
+        self.random
+            .fill(&mut bytes)
+            .map_err(|ring::error::Unspecified| NoRandomness)?;
+        Ok(KeyId::new(now, bytes))
+    }
+
+    /// Makes a token for an environment that is known to exist.
+    async fn new_token(
+        &self,
+        tx: &WriteTx<'_>,
+        key: &Key,
+    ) -> Result<Option<(Token, Secret)>, AdminError> {
+        let Some(tag) = tx.environment_tag(&key.environment).await? else {
+            return Ok(None);
+        };
+        let token = Token::generate(&self.brand, &tag, &self.random)?;
+        let secret = Secret {
+            digest: token.digest(&self.pepper),
+            hint: token.hint(),
+        };
+        Ok(Some((token, secret)))
+    }
+}
+
+impl Call {
+    fn intent(&self, action: &'static str) -> Intent {
+        Intent {
+            action,
+            actor: Actor::Key(self.caller.key),
+            peer: self.peer,
+            time: self.now,
+        }
+    }
+
+    /// Whether the caller may do this to any key at all; asked before the database is.
+    fn require_some(&self, action: Action) -> Result<(), AdminError> {
+        let reach = self.caller.reach(action);
+        if reach.keys || reach.admins {
+            Ok(())
+        } else {
+            Err(AdminError::NotPermitted {
+                permission: action.names().0,
+            })
+        }
+    }
+
+    /// Whether the caller may do this to this key.
+    fn require(&self, action: Action, key: &Key) -> Result<(), AdminError> {
+        if !self.caller.may(action, &key.domain) {
+            return Err(AdminError::NotPermitted {
+                permission: action.permission(&key.domain),
+            });
+        }
+        match action {
+            Action::Read => Ok(()),
+            Action::Write | Action::Revoke | Action::Delete => {
+                self.require_rank(key, &key.settings.grants)
+            }
+        }
+    }
+
+    /// Nobody makes or touches an admin key that may do more than the caller.
+    fn require_rank(&self, key: &Key, grants: &Grants) -> Result<(), AdminError> {
+        let outranks = self.caller.profile.grants.first_uncovered(grants);
+        match outranks.filter(|_| key.domain.is_of_admins()) {
+            None => Ok(()),
+            Some(grant) => Err(AdminError::OutranksCaller {
+                grant: grant.as_str().into(),
+            }),
+        }
+    }
+}
+
+impl Target {
+    /// Reads the key, keeps others from it, and checks that the caller may and means this version.
+    async fn lock(&self, tx: &WriteTx<'_>, call: &Call, action: Action) -> Result<Key, AdminError> {
+        let key = tx
+            .lock_key(self.id)
+            .await?
+            .ok_or(AdminError::UnknownKey(self.id))?;
+        call.require(action, &key)?;
+        let present = key.etag();
+        match &self.etag {
+            Some(etag) if **etag != *present => Err(AdminError::StaleEtag {
+                present: present.into(),
+            }),
+            _ => Ok(key),
+        }
+    }
+}

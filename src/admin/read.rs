@@ -1,0 +1,57 @@
+//! Questions about keys.
+
+use crate::{
+    admin::{Admin, AdminError, Call},
+    model::{
+        caller::Action,
+        id::KeyId,
+        key::Key,
+        list::{KeyFilter, KeyPage, PageRequest},
+        secret::{MalformedKey, PresentedKey},
+    },
+};
+
+/// A key by its id.
+pub async fn get_key(admin: &Admin, call: &Call, id: KeyId) -> Result<Key, AdminError> {
+    call.require_some(Action::Read)?;
+    let key = admin
+        .store
+        .get_key(id)
+        .await?
+        .ok_or(AdminError::UnknownKey(id))?;
+    call.require(Action::Read, &key)?;
+    Ok(key)
+}
+
+/// A page of the keys that the caller may read.
+pub async fn list_keys(
+    admin: &Admin,
+    call: &Call,
+    filter: &KeyFilter,
+    page: &PageRequest,
+) -> Result<KeyPage, AdminError> {
+    call.require_some(Action::Read)?;
+    if let Some(domain) = &filter.domain
+        && !call.caller.may(Action::Read, domain)
+    {
+        return Err(AdminError::NotPermitted {
+            permission: Action::Read.permission(domain),
+        });
+    }
+    Ok(admin.store.list_keys(filter, page, call.now).await?)
+}
+
+/// The key that a token opens, or would if it were live.
+pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, AdminError> {
+    call.require_some(Action::Read)?;
+    let presented =
+        PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| AdminError::Invalid {
+            field: "token",
+            message: "has not the form or checksum of a token",
+        })?;
+    let digest = presented.digest(&admin.pepper);
+    let key = admin.store.get_key_by_digest(digest, call.now).await?;
+    let key = key.ok_or(AdminError::UnknownToken)?;
+    call.require(Action::Read, &key)?;
+    Ok(key)
+}

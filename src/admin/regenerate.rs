@@ -1,0 +1,68 @@
+//! Giving a key another token.
+
+use std::time::Duration;
+
+use crate::{
+    admin::{Admin, AdminError, Call, Opened, Target, create::REQUEST_ID_TAKEN},
+    model::caller::Action,
+    store::{
+        error::StoreError,
+        write::{Claim, RepeatableRequest},
+    },
+};
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub struct RegenerateKey {
+    /// The key.
+    pub target: Target,
+    /// How long the old token works on; zero: not at all.
+    pub overlap: Duration,
+    /// What makes a retry safe.
+    pub request: Option<RepeatableRequest>,
+}
+
+/// Gives a key another token under the same id and settings.
+pub async fn regenerate_key(
+    admin: &Admin,
+    call: &Call,
+    command: &RegenerateKey,
+) -> Result<Opened, AdminError> {
+    call.require_some(Action::Write)?;
+    let overlap_end = (!command.overlap.is_zero()).then(|| call.now.after(command.overlap));
+    admin
+        .store
+        .retry(|| async {
+            let mut session = admin.store.session().await?;
+            let mut tx = session.write(call.intent("keys.regenerate")).await?;
+            let id = command.target.id;
+            if let Some(request) = &command.request {
+                match tx.claim_request(request, id).await? {
+                    Claim::First => {}
+                    Claim::Repeated(_) => {
+                        let key = tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
+                        call.require(Action::Write, &key)?;
+                        return Ok(Opened {
+                            key,
+                            token: None,
+                            revision: tx.abandon().await?,
+                        });
+                    }
+                    Claim::Other => return Err(REQUEST_ID_TAKEN),
+                }
+            }
+            let before = command.target.lock(&tx, call, Action::Write).await?;
+            let Some((token, secret)) = admin.new_token(&tx, &before).await? else {
+                return Err(StoreError::corrupt("key", "environment", "unknown").into());
+            };
+            let mut key = before.clone();
+            key.regenerate(secret, overlap_end, call.now)?;
+            tx.update_key(&before, &key).await?;
+            Ok(Opened {
+                key,
+                token: Some(token),
+                revision: tx.commit().await?,
+            })
+        })
+        .await
+}

@@ -1,0 +1,303 @@
+//! The service as a whole: what is built, what starts when, and in which order it ends.
+//!
+//! Start: listeners (answering "not ready") → database → schema → pepper → follower and flush → all
+//! keys loaded → serving. End: not serving → stop accepting → open requests finish → follower and
+//! flush end, the last uses are stored → database.
+
+use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};
+
+use anyhow::{Context, anyhow};
+use ring::rand::SystemRandom;
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, oneshot, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tonic_health::server::HealthReporter;
+use tracing::{error, info, warn};
+
+use crate::{
+    admin::{
+        Admin, AdminError,
+        bootstrap::{When, admin_exists, make_root_key},
+    },
+    authorize::Hot,
+    banner::{self, Addresses},
+    clock,
+    commands::WRONG_PEPPER,
+    config::{InvalidSetting, ServeArgs},
+    database::{Database, Lifetime, Needs, Private},
+    planes::{self, Planes},
+    replica::{Replica, follow::Follower},
+    rpc::health,
+    store::{Store, error::StoreError},
+    tasks::Tasks,
+    telemetry::chain,
+    usage::{self, Ledger},
+};
+
+/// What runs beside decisions: store, follower, flush, admin.
+const CONTROL_THREADS: usize = 2;
+const CONNECT_AGAIN_AFTER_MIN: Duration = Duration::from_millis(200);
+const CONNECT_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+/// The follower ends at once; the last flush has a limit of its own.
+const TASKS_END_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Serves until a signal, or until something that must go on does not.
+pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    if args.require_database_url && args.database.url()?.is_none() {
+        return Err(InvalidSetting::NoDatabaseUrl.into());
+    }
+    // before anything is started, so that a port that is taken costs nothing
+    let listeners = planes::Listeners::bind(args)?;
+    let lifetime = if args.ephemeral {
+        Lifetime::Ephemeral
+    } else {
+        Lifetime::Service
+    };
+    let mut database = Database::open(&args.database, Needs::Pepper(&args.secret), lifetime)?;
+    let private = database.private.take();
+    if private.is_some() && !args.ephemeral {
+        warn!("using a private PostgreSQL on this machine; set DATABASE_URL for production");
+    }
+    let gone = watch_private(private.as_ref());
+    let control = control_runtime()?;
+    let result = control.block_on(run(args, listeners, &database, gone));
+    control.shutdown_timeout(Duration::from_secs(1));
+    if let Some(private) = private {
+        private.stop();
+    }
+    result
+}
+
+fn control_runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start threads")
+}
+
+/// Ends, with the reason, when the private server ends by itself.
+fn watch_private(private: Option<&Private>) -> impl Future<Output = String> + use<> {
+    let gone = private.map(|private| {
+        let (tell, gone) = oneshot::channel();
+        let server = Arc::clone(&private.server);
+        // ends when the server does, which is before this process
+        let _detached = thread::spawn(move || drop(tell.send(server.wait_exit().to_string())));
+        gone
+    });
+    async {
+        match gone {
+            Some(gone) => gone.await.unwrap_or_default(),
+            None => pending().await,
+        }
+    }
+}
+
+/// What serves and what runs beside it, before anything runs.
+struct Parts {
+    replica: Arc<Replica>,
+    follower: Follower,
+    ledger: Arc<Ledger>,
+    health: HealthReporter,
+    services: planes::Services,
+}
+
+async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
+    let pepper = database
+        .pepper
+        .clone()
+        .ok_or_else(|| anyhow!("no pepper"))?;
+    let store = Store::new(&database.config, args.database.database_connections.get())?;
+    let (replica, applier) = Replica::new(args.max_staleness);
+    let ledger = Arc::new(Ledger::default());
+    let hot = Arc::new(Hot {
+        replica: Arc::clone(&replica),
+        ledger: Arc::clone(&ledger),
+        pepper: Arc::clone(&pepper),
+        brand: args.secret.brand.clone(),
+    });
+    let admin = Arc::new(Admin {
+        store: store.clone(),
+        pepper,
+        brand: args.secret.brand.clone(),
+        random: SystemRandom::new(),
+    });
+    let (reached, reached_now) = watch::channel(0);
+    let nudge = Arc::new(Notify::new());
+    let health = health::not_serving().await;
+    let services = planes::Services {
+        hot,
+        admin,
+        reached: reached_now,
+        nudge: Arc::clone(&nudge),
+        health: health.clone(),
+    };
+    let poll_interval = args.poll_interval;
+    let follower = Follower {
+        store,
+        applier,
+        poll_interval,
+        nudge,
+        reached,
+    };
+    Ok(Parts {
+        replica,
+        follower,
+        ledger,
+        health,
+        services,
+    })
+}
+
+async fn run(
+    args: &ServeArgs,
+    listeners: planes::Listeners,
+    database: &Database,
+    gone: impl Future<Output = String>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let (tasks, mut deaths) = Tasks::new();
+    let Parts {
+        replica,
+        follower,
+        ledger,
+        health,
+        services,
+    } = build(args, database).await?;
+    let admin = Arc::clone(&services.admin);
+    let addresses = listeners.addresses();
+    let planes = listeners.serve(args, services)?;
+    info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
+
+    let is_private = args.database.url()?.is_none();
+    let going_down = CancellationToken::new();
+    let start = async {
+        prepare(args, &admin, is_private.then_some(addresses)).await?;
+        let (store, stop) = (admin.store.clone(), tasks.stop());
+        let interval = args.usage_flush_interval;
+        tasks.vital("follower", follower.run(stop.clone()));
+        tasks.vital(
+            "flush",
+            usage::flush::run(store, ledger, interval, stop.clone()),
+        );
+        tasks.vital("health", health::watch(health, replica, going_down.clone()));
+        anyhow::Ok(pending::<Infallible>().await)
+    };
+    let result = tokio::select! {
+        signal = signals.next() => {
+            info!(signal, "going down");
+            Ok(())
+        }
+        failed = start => failed.map(|never| match never {}),
+        Some(name) = deaths.recv() => Err(anyhow!("the task {name} ended")),
+        end = gone => Err(anyhow!("the private PostgreSQL ended: {end}")),
+    };
+    tokio::select! {
+        () = drain(args, planes, &tasks, going_down, &admin.store) => {}
+        signal = signals.next() => warn!(signal, "going down at once"),
+    }
+    result
+}
+
+/// Gets the database ready, for as long as that takes.
+async fn prepare(
+    args: &ServeArgs,
+    admin: &Admin,
+    private: Option<Addresses>,
+) -> anyhow::Result<()> {
+    let mut again_after = CONNECT_AGAIN_AFTER_MIN;
+    loop {
+        match prepare_once(args, admin, private).await {
+            Err(AdminError::Store(error @ StoreError::Unavailable(_))) => {
+                warn!(error = chain(&error), "waiting for the database");
+                sleep(again_after).await;
+                again_after = (again_after * 2).min(CONNECT_AGAIN_AFTER_MAX);
+            }
+            result => return result.context("the database cannot be used"),
+        }
+    }
+}
+
+async fn prepare_once(
+    args: &ServeArgs,
+    admin: &Admin,
+    private: Option<Addresses>,
+) -> Result<(), AdminError> {
+    admin.store.check_version().await?;
+    if args.no_migrate {
+        admin.store.check_schema().await?;
+    } else {
+        let migrated = admin.store.migrate().await?;
+        if migrated.applied > 0 {
+            info!(
+                version = migrated.version,
+                applied = migrated.applied,
+                "migrated the schema"
+            );
+        }
+    }
+    if !admin.store.recognise_pepper(&admin.pepper).await? {
+        return Err(StoreError::Schema(WRONG_PEPPER.to_owned()).into());
+    }
+    match private {
+        Some(addresses) => {
+            if let Some(made) = make_root_key(admin, When::First, clock::wall()).await?
+                && let Err(failure) = banner::show_root_key(&made, Some(addresses))
+            {
+                error!(%failure, "cannot show the root admin key; run `keyward bootstrap` for another");
+            }
+        }
+        // standard output of a service often ends in a log, where no token belongs
+        None if !admin_exists(admin, clock::wall()).await? => {
+            warn!("there is no admin key yet; run `keyward bootstrap` to make one");
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Ends in order: nothing that is open is cut off before its time is over.
+async fn drain(
+    args: &ServeArgs,
+    planes: Planes,
+    tasks: &Tasks,
+    not_serving: CancellationToken,
+    store: &Store,
+) {
+    not_serving.cancel();
+    sleep(args.drain_delay).await;
+    if !planes.drain(args.drain_timeout).await {
+        warn!("some requests did not end in time and were cut off");
+    }
+    if !tasks.end(TASKS_END_TIME_MAX).await {
+        warn!("some tasks did not end in time");
+    }
+    store.close();
+    info!("ended");
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The commands that do one thing and end.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use ring::rand::SystemRandom;
+
+use crate::{
+    admin::{
+        Admin,
+        bootstrap::{When, make_root_key},
+    },
+    banner, clock,
+    config::{BootstrapArgs, DatabaseArgs, MigrateArgs},
+    database::{Database, Lifetime, Needs},
+    store::Store,
+};
+
+/// Runs `keyward migrate`.
+pub fn migrate(args: &MigrateArgs) -> anyhow::Result<()> {
+    let database = Database::open(&args.database, Needs::NoPepper, Lifetime::Command)?;
+    let result = run(async {
+        let store = store(&database, &args.database)?;
+        store.check_version().await?;
+        let migrated = store.migrate().await?;
+        banner::say(&format!(
+            "The schema is at version {}; {} migration(s) applied.",
+            migrated.version, migrated.applied
+        ))?;
+        anyhow::Ok(())
+    });
+    close(database);
+    result
+}
+
+/// Runs `keyward bootstrap`.
+pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
+    let database = Database::open(
+        &args.database,
+        Needs::Pepper(&args.secret),
+        Lifetime::Command,
+    )?;
+    let result = run(async {
+        let store = store(&database, &args.database)?;
+        store.check_version().await?;
+        store.check_schema().await?;
+        let pepper = database
+            .pepper
+            .clone()
+            .ok_or_else(|| anyhow!("no pepper"))?;
+        if !store.recognise_pepper(&pepper).await? {
+            return Err(anyhow!(WRONG_PEPPER));
+        }
+        let admin = Admin {
+            store,
+            pepper: Arc::clone(&pepper),
+            brand: args.secret.brand.clone(),
+            random: SystemRandom::new(),
+        };
+        let made = make_root_key(&admin, When::Always, clock::wall()).await?;
+        let made = made.context("no key was made")?;
+        banner::show_root_key(&made, None)?;
+        Ok(())
+    });
+    close(database);
+    result
+}
+
+/// What to say when the digests in the database are keyed with another pepper.
+pub const WRONG_PEPPER: &str = "the pepper is not the one that this database's keys are digested \
+    with, so every key would be unknown; give the right one by KEYWARD_PEPPER_FILE or \
+    KEYWARD_PEPPER";
+
+fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
+    Ok(Store::new(
+        &database.config,
+        args.database_connections.get(),
+    )?)
+}
+
+fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn close(database: Database) {
+    if let Some(private) = database.private {
+        private.stop();
+    }
+}

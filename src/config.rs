@@ -1,0 +1,359 @@
+//! Settings: flags and environment variables, checked once. The only reader of the environment.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
+use tokio_postgres::config::SslMode;
+
+use crate::{
+    model::secret::{Brand, InvalidPepper, Pepper},
+    telemetry::LogFormat,
+};
+
+/// Decides whether an API key may do something.
+///
+/// Without a command: `keyward serve`, set by environment variables alone.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve decisions and administration until SIGTERM or SIGINT
+    Serve(Box<ServeArgs>),
+    /// Bring the database's schema to this version, and end
+    Migrate(MigrateArgs),
+    /// Make another root admin key, for when the first is lost, and print its token
+    Bootstrap(BootstrapArgs),
+}
+
+/// Settings of `keyward serve`.
+#[derive(Debug, Parser)]
+#[command(name = "keyward")]
+pub struct ServeArgs {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What secrets are made with.
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+
+    /// Run the private PostgreSQL in a temporary folder that is removed at the end
+    #[arg(long, env = "KEYWARD_EPHEMERAL", conflicts_with_all = ["data_dir", "database_url", "database_url_file"])]
+    pub ephemeral: bool,
+
+    /// Refuse to start the private PostgreSQL: a database URL must be given
+    #[arg(long, env = "KEYWARD_REQUIRE_DATABASE_URL")]
+    pub require_database_url: bool,
+
+    /// Leave the schema as it is and refuse to serve if it is not this version's
+    #[arg(long, env = "KEYWARD_NO_MIGRATE")]
+    pub no_migrate: bool,
+
+    /// Where backends ask: services `Authorize` and health
+    #[arg(
+        long,
+        env = "KEYWARD_AUTHORIZE_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:50051"
+    )]
+    pub authorize_listen: SocketAddr,
+
+    /// Where operators ask: service `KeyAdmin`, health and reflection
+    #[arg(
+        long,
+        env = "KEYWARD_ADMIN_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:50052"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Threads that decide, each with its share of the connections [default: one for each core]
+    #[arg(long, env = "KEYWARD_AUTHORIZE_THREADS", value_name = "NUMBER")]
+    pub authorize_threads: Option<NonZeroUsize>,
+
+    /// Open connections on the authorize listener; more are closed at once
+    #[arg(
+        long,
+        env = "KEYWARD_AUTHORIZE_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "10000"
+    )]
+    pub authorize_connections: NonZeroUsize,
+
+    /// Open connections on the admin listener; more are closed at once
+    #[arg(
+        long,
+        env = "KEYWARD_ADMIN_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "500"
+    )]
+    pub admin_connections: NonZeroUsize,
+
+    /// How long decisions go on without word from the database; then they are UNAVAILABLE
+    #[arg(long, env = "KEYWARD_MAX_STALENESS", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub max_staleness: Duration,
+
+    /// How often to look for changes without being notified
+    #[arg(long, env = "KEYWARD_POLL_INTERVAL", value_name = "TIME", default_value = "500ms", value_parser = interval)]
+    pub poll_interval: Duration,
+
+    /// How often to store when keys were last used; a crash loses what is newer
+    #[arg(long, env = "KEYWARD_USAGE_FLUSH_INTERVAL", value_name = "TIME", default_value = "5s", value_parser = interval)]
+    pub usage_flush_interval: Duration,
+
+    /// How long to go on serving after health says that this is going down
+    #[arg(long, env = "KEYWARD_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long open requests may take to end; then they are cut off
+    #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = duration)]
+    pub drain_timeout: Duration,
+}
+
+/// Settings of `keyward migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Settings of `keyward bootstrap`.
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What secrets are made with.
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Where the data is.
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// PostgreSQL to use, 15 or later, such as `postgresql://keyward@db/keyward`; without it
+    /// a private one is started
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        conflicts_with = "database_url_file"
+    )]
+    pub database_url: Option<String>,
+
+    /// A file with that URL
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+
+    /// Connections to the database at most, but for one that follows changes
+    #[arg(
+        long,
+        env = "KEYWARD_DATABASE_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "8"
+    )]
+    pub database_connections: NonZeroUsize,
+
+    /// The private PostgreSQL's folder [default: /var/lib/keyward as root, else
+    /// `$XDG_DATA_HOME/keyward` or ~/.local/share/keyward]
+    #[arg(long, env = "KEYWARD_DATA_DIR", value_name = "FOLDER", conflicts_with_all = ["database_url", "database_url_file"])]
+    pub data_dir: Option<PathBuf>,
+
+    /// The folder with PostgreSQL's programs `postgres` and `initdb`, if they are not found by
+    /// themselves
+    #[arg(long, env = "PGBIN", value_name = "FOLDER")]
+    pub postgres_bin_dir: Option<PathBuf>,
+}
+
+/// What secrets are made with.
+#[derive(Debug, Args)]
+pub struct SecretArgs {
+    /// The secret that stored keys are digested with, at least 32 bytes, the same for all that
+    /// share a database; for the private PostgreSQL one is made in its folder. Give it as a
+    /// variable or a file: the command line can be seen by others
+    #[arg(
+        long,
+        env = "KEYWARD_PEPPER",
+        value_name = "TEXT",
+        hide_env_values = true,
+        conflicts_with = "pepper_file"
+    )]
+    pub pepper: Option<String>,
+
+    /// A file with that secret
+    #[arg(long, env = "KEYWARD_PEPPER_FILE", value_name = "FILE")]
+    pub pepper_file: Option<PathBuf>,
+
+    /// What tokens begin with: 1 to 7 characters of a-z and 0-9. Tokens with another brand stay good
+    #[arg(long, env = "KEYWARD_BRAND", value_name = "WORD", default_value = "kw", value_parser = Brand::parse)]
+    pub brand: Brand,
+}
+
+/// How to log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// error, warn, info, debug or trace, also by part: warn,keyward=debug
+    #[arg(
+        long,
+        env = "KEYWARD_LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: String,
+
+    /// How log lines look; they go to standard error
+    #[arg(
+        long,
+        env = "KEYWARD_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Error)]
+pub enum InvalidSetting {
+    /// A file that cannot be read.
+    #[error("{setting}: cannot read {path}")]
+    File {
+        /// Its name.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A database URL of another form.
+    #[error(
+        "--database-url (DATABASE_URL): must be like postgresql://user:password@host:5432/database"
+    )]
+    DatabaseUrl(#[source] tokio_postgres::Error),
+    /// Transport security that this version does not have.
+    #[error(
+        "--database-url (DATABASE_URL): sslmode=require is not supported by this version; use a network that you trust, or a TLS tunnel, and sslmode=disable"
+    )]
+    DatabaseTls,
+    /// No database where one is required.
+    #[error(
+        "--require-database-url (KEYWARD_REQUIRE_DATABASE_URL) is set: give --database-url (DATABASE_URL) or --database-url-file (DATABASE_URL_FILE)"
+    )]
+    NoDatabaseUrl,
+    /// A pepper that is too short.
+    #[error("--pepper (KEYWARD_PEPPER) or --pepper-file (KEYWARD_PEPPER_FILE)")]
+    Pepper(#[source] InvalidPepper),
+    /// No pepper for a database of one's own.
+    #[error(
+        "a pepper is needed with a database URL: give --pepper-file (KEYWARD_PEPPER_FILE) or KEYWARD_PEPPER, the same for all that share the database; make one with `openssl rand -base64 32`"
+    )]
+    NoPepper,
+    /// Nowhere to put the data.
+    #[error(
+        "--data-dir (KEYWARD_DATA_DIR): give a folder; neither XDG_DATA_HOME nor HOME says where data may be put"
+    )]
+    NoDataDir,
+}
+
+impl DatabaseArgs {
+    /// The database that was given, if one was.
+    pub fn url(&self) -> Result<Option<tokio_postgres::Config>, InvalidSetting> {
+        let text = match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => url.clone(),
+            (None, Some(path)) => read("--database-url-file (DATABASE_URL_FILE)", path)?,
+            (None, None) => return Ok(None),
+        };
+        let config: tokio_postgres::Config =
+            text.trim().parse().map_err(InvalidSetting::DatabaseUrl)?;
+        match config.get_ssl_mode() {
+            SslMode::Disable | SslMode::Prefer => Ok(Some(config)),
+            _ => Err(InvalidSetting::DatabaseTls),
+        }
+    }
+
+    /// The folder of the private PostgreSQL.
+    pub fn folder(&self) -> Result<PathBuf, InvalidSetting> {
+        if let Some(folder) = &self.data_dir {
+            return Ok(folder.clone());
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/keyward"));
+        }
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let data = match (set("XDG_DATA_HOME"), set("HOME")) {
+            (Some(data), _) => PathBuf::from(data),
+            (None, Some(home)) => PathBuf::from(home).join(".local/share"),
+            (None, None) => return Err(InvalidSetting::NoDataDir),
+        };
+        Ok(data.join("keyward"))
+    }
+
+    /// The folder with PostgreSQL's programs; an empty one was not meant.
+    pub fn bin_dir(&self) -> Option<PathBuf> {
+        self.postgres_bin_dir
+            .clone()
+            .filter(|folder| !folder.as_os_str().is_empty())
+    }
+}
+
+impl SecretArgs {
+    /// The pepper that was given, if one was.
+    pub fn pepper(&self) -> Result<Option<Pepper>, InvalidSetting> {
+        let bytes = match (&self.pepper, &self.pepper_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => read("--pepper-file (KEYWARD_PEPPER_FILE)", path)?,
+            (None, None) => return Ok(None),
+        };
+        Pepper::parse(bytes.as_bytes())
+            .map(Some)
+            .map_err(InvalidSetting::Pepper)
+    }
+}
+
+fn read(setting: &'static str, path: &Path) -> Result<String, InvalidSetting> {
+    fs::read_to_string(path).map_err(|source| InvalidSetting::File {
+        setting,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        _ => Err("must be a time such as 500ms, 5s, 10m or 1h, ten years at most".to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
+        _ => Err("must be a time such as 500ms or 5s, 10ms at least".to_owned()),
+    }
+}

@@ -1,0 +1,227 @@
+//! Which database: the one that was given, or the private one; and the pepper that goes with it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::rand::{SecureRandom, SystemRandom};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::{
+    config::{DatabaseArgs, InvalidSetting, SecretArgs},
+    model::secret::{NoRandomness, Pepper},
+    postgres::{Connection, Durability, Options, PostgresError, PrivatePostgres},
+};
+
+/// Connections of the private server that are not ours: for `psql` and other commands.
+const SPARE_CONNECTIONS: u32 = 20;
+/// How long the private server may take to shut down before it is told more harshly.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+const PEPPER_FILE: &str = "pepper";
+
+/// Why there is no database to use.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    /// The private PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// What it says of how to connect.
+    #[error("the private PostgreSQL's address cannot be used")]
+    Address(#[source] tokio_postgres::Error),
+    /// The pepper beside it.
+    #[error("cannot read or make the pepper in {path}")]
+    PepperFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A database to use.
+#[derive(Debug)]
+pub struct Database {
+    /// How to connect.
+    pub config: tokio_postgres::Config,
+    /// What its digests are keyed with; `None` if nobody needs it.
+    pub pepper: Option<Arc<Pepper>>,
+    /// The private server, if this process runs it.
+    pub private: Option<Private>,
+}
+
+/// A private server that this process runs.
+#[derive(Debug)]
+pub struct Private {
+    /// The server.
+    pub server: Arc<PrivatePostgres>,
+    /// A folder to remove at the end.
+    temporary: Option<PathBuf>,
+}
+
+/// Whether a process needs the pepper.
+#[derive(Clone, Copy, Debug)]
+pub enum Needs<'a> {
+    /// It does.
+    Pepper(&'a SecretArgs),
+    /// It never sees a key.
+    NoPepper,
+}
+
+impl Database {
+    /// Finds or starts the database. Blocks while the private one starts.
+    pub fn open(
+        args: &DatabaseArgs,
+        needs: Needs<'_>,
+        lifetime: Lifetime,
+    ) -> Result<Self, DatabaseError> {
+        let given = match needs {
+            Needs::Pepper(secret) => secret.pepper()?,
+            Needs::NoPepper => None,
+        };
+        if let Some(config) = args.url()? {
+            return match (needs, given) {
+                (Needs::Pepper(_), None) => Err(InvalidSetting::NoPepper.into()),
+                (_, pepper) => Ok(Self {
+                    config,
+                    pepper: pepper.map(Arc::new),
+                    private: None,
+                }),
+            };
+        }
+        let (folder, temporary) = match lifetime {
+            Lifetime::Service | Lifetime::Command => (args.folder()?, None),
+            Lifetime::Ephemeral => {
+                let name = format!("keyward-ephemeral-{}", std::process::id());
+                let folder = std::env::temp_dir().join(name);
+                (folder.clone(), Some(folder))
+            }
+        };
+        let (connection, server) = attach_or_start(args, &folder, lifetime)?;
+        let pepper = match (needs, given) {
+            (Needs::NoPepper, _) => None,
+            (Needs::Pepper(_), Some(pepper)) => Some(pepper),
+            (Needs::Pepper(_), None) => Some(pepper_in(&folder)?),
+        };
+        Ok(Self {
+            config: connection.url().parse().map_err(DatabaseError::Address)?,
+            pepper: pepper.map(Arc::new),
+            private: server.map(|server| Private {
+                server: Arc::new(server),
+                temporary,
+            }),
+        })
+    }
+}
+
+/// What the private server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// A service, which runs its own server.
+    Service,
+    /// A service that leaves nothing behind.
+    Ephemeral,
+    /// A command, which uses the server of a running service if there is one.
+    Command,
+}
+
+fn attach_or_start(
+    args: &DatabaseArgs,
+    folder: &Path,
+    lifetime: Lifetime,
+) -> Result<(Connection, Option<PrivatePostgres>), DatabaseError> {
+    if lifetime == Lifetime::Command
+        && let Some(connection) = PrivatePostgres::attach(folder)
+    {
+        return Ok((connection, None));
+    }
+    let options = Options {
+        data_dir: folder.to_owned(),
+        durability: match lifetime {
+            Lifetime::Service | Lifetime::Command => Durability::Durable,
+            Lifetime::Ephemeral => Durability::Throwaway,
+        },
+        max_connections: u32::try_from(args.database_connections.get())
+            .unwrap_or(u32::MAX)
+            .saturating_add(SPARE_CONNECTIONS),
+        bin_dir: args.bin_dir(),
+    };
+    let server = PrivatePostgres::start(&options)?;
+    let started = server.started();
+    info!(
+        folder = %folder.display(),
+        version = started.version,
+        runs_as = started.runs_as,
+        first_start = started.first_start,
+        recovered = started.recovered,
+        url = server.connection().url(),
+        "started the private PostgreSQL"
+    );
+    if let Some(pid) = started.ended_orphan {
+        warn!(
+            pid,
+            "a PostgreSQL of an earlier run was still there and was shut down first"
+        );
+    }
+    Ok((server.connection().clone(), Some(server)))
+}
+
+/// The pepper in the private server's folder; made if there is none.
+fn pepper_in(folder: &Path) -> Result<Pepper, DatabaseError> {
+    let path = folder.join(PEPPER_FILE);
+    let failed = |source| DatabaseError::PepperFile {
+        path: path.clone(),
+        source,
+    };
+    match fs::read(&path) {
+        Ok(bytes) => Pepper::parse(&bytes).map_err(|error| failed(io::Error::other(error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut random = [0; 32];
+            SystemRandom::new()
+                .fill(&mut random)
+                .map_err(|ring::error::Unspecified| failed(io::Error::other(NoRandomness)))?;
+            let text = STANDARD.encode(random);
+            write_secret(folder, &path, text.as_bytes()).map_err(failed)?;
+            Pepper::parse(text.as_bytes()).map_err(|error| failed(io::Error::other(error)))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file that is whole or not there, whatever happens: without its pepper a database is lost.
+fn write_secret(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+impl Private {
+    /// Shuts the server down and removes what is temporary.
+    pub fn stop(self) {
+        let end = self.server.stop(STOP_TIME_MAX);
+        info!(%end, "stopped the private PostgreSQL");
+        if let Some(folder) = &self.temporary
+            && let Err(error) = fs::remove_dir_all(folder)
+        {
+            warn!(folder = %folder.display(), %error, "cannot remove the temporary folder");
+        }
+    }
+}

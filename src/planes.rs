@@ -1,0 +1,213 @@
+//! The two planes: decisions on threads of their own, one single-threaded runtime each, and
+//! administration on the runtime of everything else. Nothing there can delay a decision.
+
+use std::{future::pending, sync::Arc, thread, time::Duration};
+
+use anyhow::Context;
+use tokio::{
+    runtime::Builder,
+    sync::{Notify, mpsc, watch},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server::Builder as ReflectionBuilder;
+use tracing::error;
+
+use crate::{
+    admin::Admin,
+    authorize::Hot,
+    banner::Addresses,
+    config::ServeArgs,
+    rpc::{
+        DESCRIPTORS,
+        admin::KeyAdminService,
+        authorize::AuthorizeService,
+        listen::{
+            ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, bind,
+            server,
+        },
+        pb::{authorize_server::AuthorizeServer, key_admin_server::KeyAdminServer},
+    },
+    telemetry::chain,
+};
+
+const AUTHORIZE_STREAMS_MAX: u32 = 1024;
+const ADMIN_STREAMS_MAX: u32 = 64;
+
+/// Bound listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    authorize: std::net::TcpListener,
+    admin: std::net::TcpListener,
+    addresses: Addresses,
+}
+
+/// What the services work with.
+#[derive(Debug)]
+pub struct Services {
+    /// For decisions.
+    pub hot: Arc<Hot>,
+    /// For operators.
+    pub admin: Arc<Admin>,
+    /// Told of each revision that the replica reaches.
+    pub reached: watch::Receiver<i64>,
+    /// Asks the follower to look at once.
+    pub nudge: Arc<Notify>,
+    /// What health answers from.
+    pub health: HealthReporter,
+}
+
+/// Both planes while they serve.
+#[derive(Debug)]
+pub struct Planes {
+    stop: CancellationToken,
+    admin: TaskTracker,
+    /// Ends when the last of the deciding threads has.
+    authorize: mpsc::Receiver<()>,
+}
+
+impl Listeners {
+    /// Takes both addresses.
+    pub fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
+        let (authorize, authorize_address) = bind(args.authorize_listen).with_context(|| {
+            format!(
+                "--authorize-listen (KEYWARD_AUTHORIZE_LISTEN): {}",
+                args.authorize_listen
+            )
+        })?;
+        let (admin, admin_address) = bind(args.admin_listen).with_context(|| {
+            format!(
+                "--admin-listen (KEYWARD_ADMIN_LISTEN): {}",
+                args.admin_listen
+            )
+        })?;
+        let addresses = Addresses {
+            authorize: authorize_address,
+            admin: admin_address,
+        };
+        Ok(Self {
+            authorize,
+            admin,
+            addresses,
+        })
+    }
+
+    /// Where they listen: with port 0 the system has chosen one.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves on both. Must be called on the control runtime.
+    pub fn serve(self, args: &ServeArgs, services: Services) -> anyhow::Result<Planes> {
+        let stop = CancellationToken::new();
+        let authorize = AuthorizeService {
+            hot: Arc::clone(&services.hot),
+            reached: services.reached,
+            nudge: services.nudge,
+            stop: stop.clone(),
+        };
+        let authorize =
+            AuthorizeServer::new(authorize).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
+        let health = HealthService::from_health_reporter(services.health);
+        let health = tonic_health::pb::health_server::HealthServer::new(health);
+        let authorize_routes = Routes::new(authorize).add_service(health.clone());
+        let threads = match args.authorize_threads {
+            Some(threads) => threads.get(),
+            None => thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        };
+        let limits = Limits {
+            connections_max: args.authorize_connections.get(),
+            streams_max: AUTHORIZE_STREAMS_MAX,
+        };
+        let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
+        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, &stop)?;
+
+        let admin = KeyAdminService {
+            hot: services.hot,
+            admin: services.admin,
+        };
+        let admin = KeyAdminServer::new(admin).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+        let admin_routes = Routes::new(admin)
+            .add_service(health)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let limits = Limits {
+            connections_max: args.admin_connections.get(),
+            streams_max: ADMIN_STREAMS_MAX,
+        };
+        let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits);
+        let tracker = TaskTracker::new();
+        tracker.spawn(acceptor.run(stop.clone()));
+        for lane in lanes {
+            tracker.spawn(serve_lane(lane, admin_routes.clone(), limits));
+        }
+        tracker.close();
+        Ok(Planes {
+            stop,
+            admin: tracker,
+            authorize: ended,
+        })
+    }
+}
+
+impl Planes {
+    /// Stops accepting and lets open requests end. Says whether they did in time.
+    pub async fn drain(mut self, time_max: Duration) -> bool {
+        self.stop.cancel();
+        let ended = async {
+            self.admin.wait().await;
+            while self.authorize.recv().await.is_some() {}
+        };
+        timeout(time_max, ended).await.is_ok()
+    }
+}
+
+/// Starts a thread for each lane; the first also accepts for all. The receiver ends with the last.
+fn spawn_authorize(
+    acceptor: Acceptor,
+    lanes: Vec<Lane>,
+    routes: &Routes,
+    limits: Limits,
+    stop: &CancellationToken,
+) -> anyhow::Result<mpsc::Receiver<()>> {
+    let (alive, ended) = mpsc::channel(1);
+    let mut acceptor = Some(acceptor);
+    for (number, lane) in lanes.into_iter().enumerate() {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (routes, stop, alive) = (routes.clone(), stop.clone(), alive.clone());
+        let accepting = acceptor.take();
+        let run = move || {
+            runtime.block_on(async {
+                let serving = serve_lane(lane, routes, limits);
+                match accepting {
+                    Some(acceptor) => {
+                        tokio::join!(acceptor.run(stop), serving);
+                    }
+                    None => serving.await,
+                }
+            });
+            drop(alive);
+        };
+        let _detached = thread::Builder::new()
+            .name(format!("authorize-{number}"))
+            .spawn(run)
+            .context("cannot start a thread")?;
+    }
+    Ok(ended)
+}
+
+/// Serves the connections of a lane until there are no more to come, then lets the open ones end.
+async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
+    // the end of the lane is the signal; the future only tells tonic to be graceful about it
+    let serving =
+        server(limits).serve_with_incoming_shutdown(routes.prepare(), lane.incoming(), pending());
+    if let Err(failure) = serving.await {
+        error!(error = chain(&failure), "a listener ended");
+    }
+}
+
+fn reflection() -> ReflectionBuilder<'static> {
+    ReflectionBuilder::configure().register_encoded_file_descriptor_set(DESCRIPTORS)
+}

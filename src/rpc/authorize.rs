@@ -1,0 +1,163 @@
+//! The service `Authorize`.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{Stream, stream};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    authorize::{Hot, Terms, authorize},
+    clock,
+    replica::lease::NotReady,
+    rpc::{
+        convert::{AuthorizeParts, outcome_to_pb},
+        pb, status,
+    },
+};
+
+const BATCH_REQUESTS_MAX: usize = 1000;
+/// How long a request waits for the revision that it wants.
+const REVISION_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Answers for one replica.
+#[derive(Clone, Debug)]
+pub struct AuthorizeService {
+    /// What decisions need.
+    pub hot: Arc<Hot>,
+    /// Told of each revision that the replica reaches.
+    pub reached: watch::Receiver<i64>,
+    /// Asks the follower to look at once.
+    pub nudge: Arc<Notify>,
+    /// Cancelled when streams are to end.
+    pub stop: CancellationToken,
+}
+
+impl AuthorizeService {
+    /// Decides; if the replica is behind what is wanted, once more when it is not, or time is up.
+    async fn answer(&self, parts: &AuthorizeParts<'_>) -> Result<pb::AuthorizeResponse, Status> {
+        match self.decide(parts) {
+            Err(NotReady::Behind { .. }) => {
+                self.wait_for(parts.revision_min).await;
+                self.decide(parts).map_err(status::not_ready)
+            }
+            result => result.map_err(status::not_ready),
+        }
+    }
+
+    fn decide(&self, parts: &AuthorizeParts<'_>) -> Result<pb::AuthorizeResponse, NotReady> {
+        let AuthorizeParts {
+            presented,
+            question,
+            revision_min,
+            record,
+        } = parts;
+        let terms = Terms {
+            now: clock::now(),
+            revision_min: *revision_min,
+            record: *record,
+        };
+        let outcome = authorize(&self.hot, presented, question, terms)?;
+        Ok(outcome_to_pb(&outcome, decision_id()))
+    }
+
+    async fn wait_for(&self, revision: i64) {
+        self.nudge.notify_one();
+        let mut reached = self.reached.clone();
+        // time up, or the follower gone: the next decision says what holds then
+        drop(timeout(REVISION_WAIT_MAX, reached.wait_for(|now| *now >= revision)).await);
+    }
+}
+
+#[tonic::async_trait]
+impl pb::authorize_server::Authorize for AuthorizeService {
+    async fn authorize(
+        &self,
+        request: Request<pb::AuthorizeRequest>,
+    ) -> Result<Response<pb::AuthorizeResponse>, Status> {
+        let parts = AuthorizeParts::parse(request.get_ref(), "")?;
+        self.answer(&parts).await.map(Response::new)
+    }
+
+    async fn batch_authorize(
+        &self,
+        request: Request<pb::BatchAuthorizeRequest>,
+    ) -> Result<Response<pb::BatchAuthorizeResponse>, Status> {
+        let requests = &request.get_ref().requests;
+        if requests.is_empty() || requests.len() > BATCH_REQUESTS_MAX {
+            return Err(status::invalid_field("requests", "must be 1 to 1000"));
+        }
+        let mut batch = Vec::with_capacity(requests.len());
+        for (at, request) in requests.iter().enumerate() {
+            batch.push(match AuthorizeParts::parse(request, "") {
+                Ok(parts) => parts,
+                Err(_unplaced) => AuthorizeParts::parse(request, &format!("requests[{at}]."))?,
+            });
+        }
+        let mut responses = Vec::with_capacity(batch.len());
+        for parts in &batch {
+            responses.push(self.answer(parts).await?);
+        }
+        Ok(Response::new(pb::BatchAuthorizeResponse { responses }))
+    }
+
+    type StreamAuthorizeStream =
+        Pin<Box<dyn Stream<Item = Result<pb::AuthorizeResponse, Status>> + Send>>;
+
+    async fn stream_authorize(
+        &self,
+        request: Request<Streaming<pb::AuthorizeRequest>>,
+    ) -> Result<Response<Self::StreamAuthorizeStream>, Status> {
+        let open = Some((self.clone(), request.into_inner()));
+        // an error is the last item
+        let answers = stream::unfold(open, async |state| {
+            let (service, mut requests) = state?;
+            match service.next(&mut requests).await.transpose()? {
+                Ok(response) => Some((Ok(response), Some((service, requests)))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+impl AuthorizeService {
+    /// The answer to the next request of a stream; `None` when its caller has no more.
+    async fn next(
+        &self,
+        requests: &mut Streaming<pb::AuthorizeRequest>,
+    ) -> Result<Option<pb::AuthorizeResponse>, Status> {
+        let request = tokio::select! {
+            biased; // what has arrived is answered first
+            request = requests.message() => request?,
+            () = self.stop.cancelled() => return Err(status::draining()),
+        };
+        match request {
+            Some(request) => {
+                let parts = AuthorizeParts::parse(&request, "")?;
+                self.answer(&parts).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Unique without any word between threads: a random number for each thread, and a count.
+fn decision_id() -> String {
+    thread_local! {
+        static THREAD: u64 = RandomState::new().hash_one(std::thread::current().id());
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+    let count = COUNT.replace(COUNT.get().wrapping_add(1));
+    THREAD.with(|thread| format!("dec_{thread:016x}{count:x}"))
+}

@@ -1,0 +1,154 @@
+//! `Authorize`: requests in, decisions out.
+
+use tonic::Status;
+
+use super::{Violations, duration_to_pb};
+use crate::{
+    authorize::{Outcome, Record},
+    decide::{Ask, Decision, Plane, Question, Reason},
+    model::{environment::EnvironmentName, permission::Permission},
+    rpc::pb,
+};
+
+/// A parsed request, borrowed from the message.
+#[derive(Debug)]
+pub(in crate::rpc) struct AuthorizeParts<'a> {
+    pub(in crate::rpc) presented: &'a str,
+    pub(in crate::rpc) question: Question<'a>,
+    pub(in crate::rpc) revision_min: i64,
+    pub(in crate::rpc) record: Record,
+}
+
+impl<'a> AuthorizeParts<'a> {
+    /// Reads a request. `prefix` says where it stands in a larger one.
+    pub(in crate::rpc) fn parse(
+        request: &'a pb::AuthorizeRequest,
+        prefix: &str,
+    ) -> Result<Self, Status> {
+        match parse(request) {
+            Some(parts) => Ok(parts),
+            None => Err(explain(request, prefix)),
+        }
+    }
+}
+
+/// The quick way, for requests that are right.
+fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
+    let mode = pb::Mode::try_from(request.mode).ok()?;
+    // a name that no environment can have would be denied anyway; only absence must be caught
+    if request.environment.is_empty() || request.min_revision < 0 {
+        return None;
+    }
+    let ask = match mode {
+        pb::Mode::AuthenticateOnly if asks_nothing(request) => Ask::Authentication,
+        pb::Mode::AuthenticateOnly => return None,
+        pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::CheckOnly => {
+            let permission = match request.permission.as_str() {
+                "" if request.route.is_empty() => return None,
+                "" => None,
+                text => Some(Permission::parse(text).ok()?),
+            };
+            Ask::Access {
+                route: &request.route,
+                method: &request.method,
+                permission,
+            }
+        }
+    };
+    let record = match mode {
+        pb::Mode::CheckOnly => Record::Nothing,
+        pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::AuthenticateOnly => Record::Use,
+    };
+    Some(AuthorizeParts {
+        presented: &request.key,
+        question: Question {
+            plane: Plane::Data,
+            environment: &request.environment,
+            ask,
+        },
+        revision_min: request.min_revision,
+        record,
+    })
+}
+
+const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
+    request.route.is_empty() && request.method.is_empty() && request.permission.is_empty()
+}
+
+/// The slow way: what is wrong, all of it.
+fn explain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
+    let mut violations = Violations::default();
+    let field = |name: &str| format!("{prefix}{name}");
+    violations.required(
+        &field("environment"),
+        &request.environment,
+        EnvironmentName::parse,
+    );
+    violations.optional(&field("permission"), &request.permission, |text| {
+        Permission::parse(text).map(|_permission| ())
+    });
+    if request.min_revision < 0 {
+        violations.add(field("min_revision"), "must not be negative");
+    }
+    match pb::Mode::try_from(request.mode) {
+        Err(_unknown) => violations.add(field("mode"), "is not a mode that this server knows"),
+        Ok(pb::Mode::AuthenticateOnly) => {
+            let unchecked = [
+                ("route", &request.route),
+                ("method", &request.method),
+                ("permission", &request.permission),
+            ];
+            for (name, _) in unchecked.iter().filter(|(_, value)| !value.is_empty()) {
+                violations.add(field(name), "must be empty with mode AUTHENTICATE_ONLY");
+            }
+        }
+        Ok(_) if request.permission.is_empty() && request.route.is_empty() => violations.add(
+            field("permission"),
+            "is required without a route; mode AUTHENTICATE_ONLY asks for no permission",
+        ),
+        Ok(_) => {}
+    }
+    violations.into_status()
+}
+
+/// The answer to a request.
+pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::AuthorizeResponse {
+    let (allowed, http_status, reason) = match outcome.decision {
+        Decision::Allow => (true, 200, pb::Reason::Unspecified),
+        Decision::Deny(reason) => (false, i32::from(reason.http_status()), reason_to_pb(reason)),
+    };
+    let mut response = pb::AuthorizeResponse {
+        allowed,
+        http_status,
+        reason: reason.into(),
+        revision: outcome.knowledge.revision,
+        data_age: Some(duration_to_pb(outcome.knowledge.age)),
+        decision_id: id,
+        ..pb::AuthorizeResponse::default()
+    };
+    if let Some(key) = &outcome.key {
+        response.key_id = key.id.to_string();
+        response.domain = key.profile.domain.to_string();
+        let labels = key
+            .labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        response.labels = labels.collect();
+    }
+    response
+}
+
+/// A reason on the wire.
+pub(in crate::rpc) const fn reason_to_pb(reason: Reason) -> pb::Reason {
+    match reason {
+        Reason::KeyMissing => pb::Reason::KeyMissing,
+        Reason::KeyMalformed => pb::Reason::KeyMalformed,
+        Reason::KeyUnknown => pb::Reason::KeyUnknown,
+        Reason::KeyInactive => pb::Reason::KeyInactive,
+        Reason::KeyExpired => pb::Reason::KeyExpired,
+        Reason::KeyNotYetValid => pb::Reason::KeyNotYetValid,
+        Reason::EnvironmentMismatch => pb::Reason::EnvironmentMismatch,
+        Reason::RouteDenied => pb::Reason::RouteDenied,
+        Reason::PermissionDenied => pb::Reason::PermissionDenied,
+    }
+}

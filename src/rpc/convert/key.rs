@@ -1,0 +1,84 @@
+//! Keys, outward.
+
+use super::time_to_pb;
+use crate::{
+    model::{
+        key::{Key, KeyState, Retiring, Revocation, RevocationReason, Standing},
+        time::Timestamp,
+    },
+    rpc::pb,
+};
+
+/// A key as it is at `now`.
+pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
+    let settings = &key.settings;
+    let labels = settings.labels.iter();
+    pb::Key {
+        id: key.id.to_string(),
+        domain: key.domain.to_string(),
+        environment: key.environment.to_string(),
+        display_name: settings.display_name.as_str().to_owned(),
+        description: settings.description.as_str().to_owned(),
+        permissions: settings.grants.iter().map(str::to_owned).collect(),
+        route_rules: settings
+            .route_rules
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        not_before_time: settings.validity.not_before.map(time_to_pb),
+        expire_time: settings.validity.expire.map(time_to_pb),
+        labels: labels
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        hint: key.secret.hint.as_str().to_owned(),
+        state: state_to_pb(key.state(now)).into(),
+        created_by: key.created_by.to_string(),
+        create_time: Some(time_to_pb(key.create_time)),
+        update_time: Some(time_to_pb(key.update_time)),
+        last_used_time: key.last_used_time.map(time_to_pb),
+        delete_time: key.delete_time.map(time_to_pb),
+        revocation: match &key.standing {
+            Standing::Revoked(revocation) => Some(revocation_to_pb(revocation)),
+            Standing::Active | Standing::Inactive => None,
+        },
+        retiring_secret: key
+            .retiring
+            .as_ref()
+            .filter(|retiring| retiring.expire > now)
+            .map(retiring_to_pb),
+        etag: key.etag(),
+    }
+}
+
+const fn state_to_pb(state: KeyState) -> pb::KeyState {
+    match state {
+        KeyState::Active => pb::KeyState::Active,
+        KeyState::Inactive => pb::KeyState::Inactive,
+        KeyState::Revoked => pb::KeyState::Revoked,
+        KeyState::Expired => pb::KeyState::Expired,
+        KeyState::Deleted => pb::KeyState::Deleted,
+    }
+}
+
+fn revocation_to_pb(revocation: &Revocation) -> pb::Revocation {
+    let reason = match revocation.reason {
+        RevocationReason::Compromised => pb::RevocationReason::Compromised,
+        RevocationReason::NoLongerUsed => pb::RevocationReason::NoLongerUsed,
+        RevocationReason::Superseded => pb::RevocationReason::Superseded,
+        RevocationReason::Abuse => pb::RevocationReason::Abuse,
+        RevocationReason::Other => pb::RevocationReason::Other,
+    };
+    pb::Revocation {
+        reason: reason.into(),
+        comment: revocation.comment.as_str().to_owned(),
+        revoke_time: Some(time_to_pb(revocation.time)),
+        revoked_by: revocation.by.to_string(),
+    }
+}
+
+fn retiring_to_pb(retiring: &Retiring) -> pb::RetiringSecret {
+    pb::RetiringSecret {
+        hint: retiring.secret.hint.as_str().to_owned(),
+        expire_time: Some(time_to_pb(retiring.expire)),
+    }
+}

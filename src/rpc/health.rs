@@ -1,0 +1,51 @@
+//! Health (`grpc.health.v1`): serving means that this replica may answer. It is never tied to whether
+//! the database can be reached.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{clock, replica::Replica, rpc::pb};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The services that health is asked for; the empty name stands for the whole process.
+const SERVICES: [&str; 3] = [
+    "",
+    pb::authorize_server::AuthorizeServer::<super::authorize::AuthorizeService>::NAME,
+    pb::key_admin_server::KeyAdminServer::<super::admin::KeyAdminService>::NAME,
+];
+
+/// A reporter for services that do not serve yet.
+pub async fn not_serving() -> HealthReporter {
+    let reporter = HealthReporter::new(); // which begins with "" as serving
+    report(&reporter, ServingStatus::NotServing).await;
+    reporter
+}
+
+/// Reports, until told to stop, whether the replica may answer, and then that it does not serve.
+pub async fn watch(reporter: HealthReporter, replica: Arc<Replica>, stop: CancellationToken) {
+    let mut last = ServingStatus::NotServing;
+    loop {
+        let now = match replica.knowledge(clock::boot(), 0) {
+            Ok(_) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
+        };
+        if now != last {
+            report(&reporter, now).await;
+            last = now;
+        }
+        if stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
+            return report(&reporter, ServingStatus::NotServing).await;
+        }
+    }
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
+    }
+}

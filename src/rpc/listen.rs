@@ -1,0 +1,234 @@
+//! Listeners: accepting connections within bounds, and what tonic's server is set to.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::sleep,
+};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{
+    Server,
+    server::{Connected, TcpConnectInfo},
+};
+use tracing::warn;
+
+/// Connections that were accepted and that a lane has not taken yet.
+const LANE_CONNECTIONS_MAX: usize = 256;
+const BACKLOG_MAX: i32 = 1024;
+/// A pause when the process has no more file descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What one listener takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; more are closed at once.
+    pub connections_max: usize,
+    /// Open requests on one connection; more wait.
+    pub streams_max: u32,
+}
+
+/// The largest request on the authorize listener: a batch of 1000 with long routes.
+pub const AUTHORIZE_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The largest request on the admin listener.
+pub const ADMIN_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+const RESET_STREAMS_MAX: usize = 64;
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(10);
+/// After this a client is asked to connect again, so that load finds new replicas.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// tonic's server with bounds where its defaults have none.
+pub fn server(limits: Limits) -> Server {
+    Server::builder()
+        .max_concurrent_streams(limits.streams_max)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIME_MAX))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        // without tonic's grace, which does not ask the client to go but cuts it off
+        .max_connection_age(CONNECTION_AGE_MAX)
+}
+
+/// Binds a listener and says where.
+pub fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?; // a restart must not wait for old connections to be forgotten
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG_MAX)?;
+    let listener = StdListener::from(socket);
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Where accepted connections go: one lane for each runtime that serves them.
+#[derive(Debug)]
+pub struct Lane(mpsc::Receiver<Accepted>);
+
+/// An accepted connection that no runtime has taken yet.
+#[derive(Debug)]
+struct Accepted {
+    stream: StdStream,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Lane {
+    /// The connections of this lane, on the runtime that polls them.
+    pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> {
+        ReceiverStream::new(self.0).map(|accepted| {
+            let stream = TcpStream::from_std(accepted.stream)?;
+            Ok(Connection {
+                stream,
+                _permit: accepted.permit,
+            })
+        })
+    }
+}
+
+/// Accepts connections until told to stop and deals them to the lanes in turn.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: StdListener,
+    lanes: Vec<mpsc::Sender<Accepted>>,
+    open: Arc<Semaphore>,
+}
+
+impl Acceptor {
+    /// An acceptor with so many lanes.
+    pub fn new(listener: StdListener, lanes: usize, limits: Limits) -> (Self, Vec<Lane>) {
+        let (senders, receivers) = (0..lanes)
+            .map(|_| mpsc::channel(LANE_CONNECTIONS_MAX))
+            .unzip();
+        let open = Arc::new(Semaphore::new(limits.connections_max));
+        let receivers: Vec<_> = receivers;
+        (
+            Self {
+                listener,
+                lanes: senders,
+                open,
+            },
+            receivers.into_iter().map(Lane).collect(),
+        )
+    }
+
+    /// Accepts. When told to stop it still takes what the kernel has taken already, then closes the
+    /// listener and ends the lanes, so that no client that was let in is turned away.
+    pub async fn run(self, stop: CancellationToken) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => return warn!(%error, "cannot listen"),
+        };
+        let mut dealer = Dealer {
+            lanes: self.lanes,
+            next: 0,
+            open: self.open,
+        };
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+            match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => dealer.deal(stream),
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            }
+        }
+        if let Ok(listener) = listener.into_std() {
+            while let Ok((stream, _)) = listener.accept() {
+                dealer.deal(stream);
+            }
+        }
+    }
+}
+
+/// Deals connections to lanes in turn.
+struct Dealer {
+    lanes: Vec<mpsc::Sender<Accepted>>,
+    next: usize,
+    open: Arc<Semaphore>,
+}
+
+impl Dealer {
+    fn deal(&mut self, stream: StdStream) {
+        let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+            return warn!("too many connections; closing a new one");
+        };
+        // small answers must not wait for each other (Nagle)
+        let ready = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_nonblocking(true));
+        self.next = (self.next + 1) % self.lanes.len().max(1);
+        if let (Ok(()), Some(lane)) = (ready, self.lanes.get(self.next)) {
+            // a lane that is full or gone closes the connection
+            drop(lane.try_send(Accepted { stream, permit }));
+        }
+    }
+}
+
+/// A connection that counts against its listener's limit while it is open.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

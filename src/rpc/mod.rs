@@ -1,0 +1,27 @@
+//! The edge: protobuf in and out, who calls, listeners, health.
+//!
+//! Behind this room no protobuf type exists; what comes from here is parsed.
+
+pub mod admin;
+pub mod authorize;
+mod caller;
+pub mod codec;
+mod convert;
+pub mod health;
+pub mod listen;
+mod redact;
+mod status;
+
+/// The generated messages, services and clients of `keyward.v1`.
+#[expect(unused_qualifications, reason = "generated")]
+#[expect(clippy::pedantic, reason = "generated")]
+#[expect(clippy::allow_attributes, reason = "generated")]
+#[expect(clippy::allow_attributes_without_reason, reason = "generated")]
+#[expect(clippy::as_conversions, reason = "generated")]
+#[expect(clippy::clone_on_ref_ptr, reason = "generated")]
+pub mod pb {
+    tonic::include_proto!("keyward.v1");
+}
+
+/// All files of `proto/`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyward_descriptor.bin"));

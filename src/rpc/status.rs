@@ -1,0 +1,176 @@
+//! The one place where a gRPC status is made: which code, which reason, which details.
+//!
+//! Each carries `google.rpc.ErrorInfo` of domain `keyward`; its reason is what programs match on.
+
+use std::{collections::HashMap, time::Duration};
+
+use prost::{DecodeError, EncodeError};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tracing::{error, warn};
+
+use crate::{
+    admin::AdminError, decide::Reason, model::key::Refusal, replica::lease::NotReady,
+    rpc::convert::reason_to_pb, store::error::StoreError, telemetry::chain,
+};
+
+const DOMAIN: &str = "keyward";
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// More would not fit the header that carries them.
+const VIOLATIONS_MAX: usize = 16;
+
+fn details(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+fn plain(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    Status::with_error_details(code, message, details(reason))
+}
+
+fn passing(reason: &str, message: impl Into<String>) -> Status {
+    let mut details = details(reason);
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// Fields of a request that are wrong.
+pub(super) fn invalid(mut violations: Vec<FieldViolation>) -> Status {
+    violations.truncate(VIOLATIONS_MAX);
+    let texts = violations
+        .iter()
+        .map(|one| format!("{}: {}", one.field, one.description));
+    let message = texts.collect::<Vec<_>>().join("; ");
+    let mut details = details("INVALID_FIELD");
+    details.set_bad_request(violations);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// One field of a request that is wrong.
+pub(super) fn invalid_field(field: &'static str, description: &'static str) -> Status {
+    invalid(vec![FieldViolation::new(field, description)])
+}
+
+/// A message that is not protobuf, or has a string that is not UTF-8.
+pub(super) fn undecodable(error: &DecodeError) -> Status {
+    // "failed to decode Protobuf message: Inner.field: Outer.field: what is wrong"
+    let text = error.to_string();
+    let text = text
+        .strip_prefix("failed to decode Protobuf message: ")
+        .unwrap_or(&text);
+    let mut fields = Vec::new();
+    let mut rest = text;
+    while let Some((place, after)) = rest.split_once(": ") {
+        let Some((_message, field)) = place.split_once('.') else {
+            break;
+        };
+        fields.push(field);
+        rest = after;
+    }
+    fields.reverse();
+    invalid(vec![FieldViolation::new(fields.join("."), rest)])
+}
+
+/// An answer that does not fit its buffer, which grows as needed.
+pub(super) fn unencodable(error: &EncodeError) -> Status {
+    internal(&chain(error))
+}
+
+/// This replica cannot know the answer now.
+pub(super) fn not_ready(not_ready: NotReady) -> Status {
+    match not_ready {
+        NotReady::Loading => passing("REPLICA_NOT_READY", "the keys are not loaded yet"),
+        NotReady::Stale { age } => passing(
+            "REPLICA_STALE",
+            format!(
+                "the keys are as of {} s ago, which is too old",
+                age.as_secs()
+            ),
+        ),
+        NotReady::Behind { reached } => passing(
+            "REVISION_NOT_REACHED",
+            format!("this replica is at revision {reached}, before min_revision"),
+        ),
+    }
+}
+
+/// This process is going down.
+pub(super) fn draining() -> Status {
+    passing("DRAINING", "this server is shutting down; connect again")
+}
+
+/// No admin key, or not a good one.
+pub(super) fn unauthenticated(reason: Reason) -> Status {
+    let name = reason_to_pb(reason).as_str_name();
+    let name = name.strip_prefix("REASON_").unwrap_or(name);
+    let message = match reason {
+        Reason::KeyMissing => "send an admin key as metadata `authorization: Bearer <token>`",
+        _ => "the admin key is not good here",
+    };
+    plain(Code::Unauthenticated, name, message)
+}
+
+/// Why an operator's call failed.
+pub(super) fn admin(error: AdminError) -> Status {
+    match error {
+        AdminError::NotPermitted { permission } => {
+            let info = HashMap::from([(String::from("permission"), permission.to_owned())]);
+            let details = ErrorDetails::with_error_info("PERMISSION_MISSING", DOMAIN, info);
+            Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
+        }
+        AdminError::OutranksCaller { .. } => {
+            plain(Code::PermissionDenied, "OUTRANKS_CALLER", error.to_string())
+        }
+        AdminError::UnknownKey(_) | AdminError::UnknownToken => {
+            plain(Code::NotFound, "KEY_NOT_FOUND", error.to_string())
+        }
+        AdminError::StaleEtag { .. } => plain(Code::Aborted, "ETAG_MISMATCH", error.to_string()),
+        AdminError::Refused(refusal) => refused(refusal),
+        AdminError::Invalid { field, message } => invalid_field(field, message),
+        AdminError::NoRandomness(error) => internal(&chain(&error)),
+        AdminError::Store(error) => store(&error),
+    }
+}
+
+fn refused(refusal: Refusal) -> Status {
+    let (code, reason) = match refusal {
+        Refusal::Deleted => (Code::FailedPrecondition, "KEY_DELETED"),
+        Refusal::NotDeleted => (Code::AlreadyExists, "KEY_NOT_DELETED"),
+        Refusal::Revoked => (Code::FailedPrecondition, "KEY_REVOKED"),
+        Refusal::NotActive => (Code::FailedPrecondition, "KEY_NOT_ACTIVE"),
+    };
+    plain(code, reason, refusal.to_string())
+}
+
+fn store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Unavailable(_) => {
+            warn!(error = chain(error), "an admin call found no database");
+            passing(
+                "DATABASE_UNAVAILABLE",
+                "the database is not available; try again",
+            )
+        }
+        StoreError::Conflict(_) => plain(
+            Code::Aborted,
+            "CONFLICT",
+            "lost against concurrent changes; try again",
+        ),
+        StoreError::Constraint { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Discontinuity { .. }
+        | StoreError::Schema(_)
+        | StoreError::ServerTooOld { .. }
+        | StoreError::Refused(_) => internal(&chain(error)),
+    }
+}
+
+/// Something that must not be: the caller gets an id, the log the words.
+fn internal(words: &str) -> Status {
+    let error_id = crate::clock::boot().nanos();
+    error!(error_id, error = words, "an internal error");
+    plain(
+        Code::Internal,
+        "INTERNAL",
+        format!("internal error {error_id}; the log has its cause"),
+    )
+}

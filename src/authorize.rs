@@ -119,3 +119,6 @@ fn find(hot: &Hot, presented: &str) -> Found {
         None => Found::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

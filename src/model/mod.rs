@@ -5,6 +5,8 @@
 
 pub mod caller;
 pub mod environment;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod key;
 pub mod label;

@@ -118,12 +118,7 @@ impl Applier {
             keys.insert(digest, Arc::clone(&view));
         }
         if let Some(old) = self.by_id.insert(row.id, Arc::clone(&view)) {
-            for digest in old
-                .digests()
-                .filter(|digest| view.secret_end(digest).is_none())
-            {
-                keys.remove(&digest);
-            }
+            self.forget(&old, |digest| view.secret_end(digest).is_none());
         }
         outcome
     }
@@ -131,10 +126,7 @@ impl Applier {
     /// Forgets a key that is deleted.
     pub fn remove(&mut self, id: KeyId) {
         if let Some(old) = self.by_id.remove(&id) {
-            let keys = self.replica.keys.pin();
-            for digest in old.digests() {
-                keys.remove(&digest);
-            }
+            self.forget(&old, |_| true);
         }
     }
 
@@ -159,6 +151,16 @@ impl Applier {
             self.replica.lease.extend(asked);
         }
         self.shared.sweep();
+    }
+
+    /// Forgets some secrets of a key, but not one that another key has by now.
+    fn forget(&self, old: &KeyView, gone: impl Fn(&Digest) -> bool) {
+        let keys = self.replica.keys.pin();
+        for digest in old.digests().filter(gone) {
+            if keys.get(&digest).is_some_and(|found| found.id == old.id) {
+                keys.remove(&digest);
+            }
+        }
     }
 
     fn view(&mut self, row: &KeyRow<'_>) -> Result<KeyView, UnreadableRow> {

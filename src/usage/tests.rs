@@ -1,0 +1,133 @@
+//! What the ledger holds after any uses.
+
+use std::{collections::BTreeMap, thread};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::fixture::{NOW, id, key, now_plus};
+
+const SECOND: i64 = 1_000_000;
+
+fn drained(ledger: &Ledger) -> BTreeMap<KeyId, Timestamp> {
+    let uses = ledger.drain();
+    let count = uses.len();
+    let uses: BTreeMap<_, _> = uses.into_iter().collect();
+    assert_eq!(uses.len(), count, "each key once");
+    uses
+}
+
+#[test]
+fn a_use_is_noted_once_a_second_and_by_the_second() {
+    let (ledger, key) = (Ledger::default(), key().build());
+    let second = NOW.floor_to_second();
+    ledger.record(&key, NOW);
+    assert_eq!(ledger.drain(), [(key.id, second)]);
+    for time in [NOW, now_plus(1), second, now_plus(-SECOND)] {
+        ledger.record(&key, time);
+        assert_eq!(ledger.drain(), [], "{time:?}");
+    }
+    let next = second.after(std::time::Duration::from_secs(1));
+    ledger.record(&key, next);
+    assert_eq!(ledger.drain(), [(key.id, next)]);
+}
+
+#[test]
+fn draining_empties_the_ledger() {
+    let ledger = Ledger::default();
+    for number in 0..100 {
+        ledger.record(&key().id(id(number)).build(), NOW);
+    }
+    let all = (0..100).map(|number| (id(number), NOW.floor_to_second()));
+    assert_eq!(drained(&ledger), all.collect());
+    assert_eq!((ledger.drain(), ledger.dropped()), (Vec::new(), 0));
+}
+
+#[test]
+fn what_is_put_back_is_drained_again_and_never_turns_a_use_back() {
+    let ledger = Ledger::default();
+    let used = key().build();
+    ledger.record(&used, NOW);
+    let taken = ledger.drain();
+    ledger.put_back(taken.clone());
+    assert_eq!(ledger.drain(), taken);
+
+    ledger.record(&used, now_plus(3 * SECOND));
+    ledger.put_back(taken);
+    let latest = now_plus(3 * SECOND).floor_to_second();
+    assert_eq!(ledger.drain(), [(used.id, latest)]);
+}
+
+#[test]
+fn uses_of_several_threads_are_all_in_the_ledger() {
+    let ledger = Ledger::default();
+    let shared = key().id(id(1_000_000)).build();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (ledger, shared) = (&ledger, &shared);
+            scope.spawn(move || {
+                for number in 0..500 {
+                    ledger.record(&key().id(id(thread * 500 + number)).build(), NOW);
+                    ledger.record(shared, now_plus(i64::try_from(number).unwrap() * SECOND));
+                }
+            });
+        }
+    });
+    let uses = drained(&ledger);
+    assert_eq!(uses.len(), 2001);
+    let latest = now_plus(499 * SECOND).floor_to_second();
+    assert_eq!(uses.get(&shared.id), Some(&latest));
+}
+
+#[test]
+fn a_full_ledger_counts_and_drops_new_keys_and_still_knows_its_own() {
+    let ledger = Ledger::default();
+    let per_shard = u64::try_from(SHARD_KEYS_MAX).unwrap();
+    let shards = u64::try_from(SHARDS).unwrap();
+    // ids that are the same modulo the number of shards share one
+    let in_first = |number: u64| id(number * shards);
+    let fill: Vec<_> = (0..per_shard)
+        .map(|number| (in_first(number), now_plus(0)))
+        .collect();
+    ledger.put_back(fill);
+    assert_eq!(ledger.dropped(), 0);
+
+    let new = key().id(in_first(per_shard)).build();
+    ledger.record(&new, NOW);
+    ledger.put_back(vec![(new.id, NOW)]);
+    assert_eq!(ledger.dropped(), 2);
+    ledger.record(&key().id(in_first(3)).build(), now_plus(5 * SECOND));
+    ledger.record(&key().id(id(1)).build(), NOW);
+    assert_eq!(ledger.dropped(), 2);
+
+    let uses = drained(&ledger);
+    assert_eq!(uses.len(), SHARD_KEYS_MAX + 1);
+    let moved_on = now_plus(5 * SECOND).floor_to_second();
+    assert_eq!(uses.get(&in_first(3)), Some(&moved_on));
+    assert!(uses.contains_key(&id(1)) && !uses.contains_key(&new.id));
+
+    ledger.record(&new, now_plus(SECOND));
+    assert_eq!(drained(&ledger).len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn of_each_key_the_latest_use_is_kept_whatever_was_put_back_when(
+        uses in prop::collection::vec((0..5_u64, 0..10_i64, any::<bool>()), 0..40),
+    ) {
+        let ledger = Ledger::default();
+        let keys: Vec<_> = (0..5).map(|number| key().id(id(number)).build()).collect();
+        let mut latest = BTreeMap::new();
+        for (number, second, failed_flush) in uses {
+            let time = now_plus(second * SECOND);
+            ledger.record(&keys[usize::try_from(number).unwrap()], time);
+            let known = latest.entry(id(number)).or_insert(time.floor_to_second());
+            *known = time.floor_to_second().max(*known);
+            if failed_flush {
+                ledger.put_back(ledger.drain());
+            }
+        }
+        prop_assert_eq!(drained(&ledger), latest);
+        prop_assert_eq!(ledger.dropped(), 0);
+    }
+}

@@ -28,7 +28,7 @@ impl Timestamp {
 
     /// The whole second that this instant lies in.
     pub const fn floor_to_second(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(1_000_000))
+        Self(self.0.saturating_sub(self.0.rem_euclid(1_000_000)))
     }
 
     /// This instant moved on by `span`, at most to [`Timestamp::LAST`].

@@ -3,14 +3,10 @@
 pub mod admin;
 pub mod app;
 pub mod authorize;
-pub mod banner;
 pub mod clock;
-pub mod commands;
 pub mod config;
-pub mod database;
 pub mod decide;
 pub mod model;
-pub mod planes;
 pub mod postgres;
 pub mod replica;
 pub mod rpc;

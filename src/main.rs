@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use keyward::{
-    app, commands,
+    app::{self, commands, database::DatabaseError},
     config::{Cli, Command, LogArgs, ServeArgs},
-    database::DatabaseError,
     postgres::PostgresError,
     telemetry::{self, chain},
 };

@@ -80,9 +80,9 @@ fn root_settings() -> Result<Settings, StoreError> {
     // texts of ours, which cannot be refused; the store's error only saves a panic
     let wrong = |what| StoreError::Schema(format!("the root key's {what} is refused"));
     Ok(Settings {
-        display_name: DisplayName::parse("Root admin key").map_err(|_error| wrong("name"))?,
+        display_name: DisplayName::parse("Root admin key").or(Err(wrong("name")))?,
         description: Prose::default(),
-        grants: Grants::parse(&[ROOT_GRANT]).map_err(|_error| wrong("grant"))?,
+        grants: Grants::parse(&[ROOT_GRANT]).or(Err(wrong("grant")))?,
         route_rules: RouteRules::default(),
         validity: Validity::default(),
         labels: Labels::default(),

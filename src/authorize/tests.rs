@@ -40,7 +40,7 @@ fn hot(keys: &[KeyBuilder]) -> (Hot, Applier) {
     for key in keys {
         applier.put(&key.row()).unwrap();
     }
-    applier.reached(7, NOW_ON_BOTH_CLOCKS.boot);
+    applier.reached(7, Some(NOW_ON_BOTH_CLOCKS.boot));
     let hot = Hot {
         replica,
         ledger: Arc::default(),

@@ -359,7 +359,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in "[/%.;\\\\a-f0-9=\\x00-\\x7f]*") {
             drop(RouteRule::parse(&text));
-            drop(RouteRules::parse(&["/"]).unwrap().allow(&text, &text));
+            RouteRules::parse(&["/"]).unwrap().allow(&text, &text);
         }
     }
 }

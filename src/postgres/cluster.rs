@@ -26,12 +26,13 @@ pub(super) fn major(cluster: &Path) -> Result<Option<u32>, PostgresError> {
     };
     let path = cluster.join("PG_VERSION");
     match fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_number| {
-            not_a_cluster(format!(
-                "its PG_VERSION says `{}`",
-                text.trim().escape_debug()
-            ))
-        }),
+        Ok(text) => match text.trim().parse() {
+            Ok(major) => Ok(Some(major)),
+            Err(_no_number) => {
+                let text = text.trim().escape_debug();
+                Err(not_a_cluster(format!("its PG_VERSION says `{text}`")))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(not_a_cluster("it has no PG_VERSION".to_owned()))
         }

@@ -71,7 +71,7 @@ impl Server {
             })?;
         let pid = told
             .recv()
-            .map_err(|_gone| io::Error::other("its thread ended"))??;
+            .map_err(|mpsc::RecvError| io::Error::other("its thread ended"))??;
         Ok(Self { pid, shared })
     }
 

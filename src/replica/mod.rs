@@ -224,7 +224,9 @@ impl Shared {
         if let Some(labels) = self.labels.get(text) {
             return Ok(Arc::clone(labels));
         }
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        let pairs = text
+            .lines()
+            .map(|line| line.split_once('=').unwrap_or((line, "")));
         let labels = Arc::new(Labels::parse(pairs)?);
         self.labels.insert(text.into(), Arc::clone(&labels));
         Ok(labels)

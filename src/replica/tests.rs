@@ -321,7 +321,7 @@ fn a_revision_that_is_reached_sweeps_what_removed_keys_had() {
         put(&mut applier, &numbered(number).grants(&[&grant]));
     }
     applier.retain(&HashSet::from([id(1)]));
-    applier.reached(1, BootTime::from_nanos(1));
+    applier.reached(1, Some(BootTime::from_nanos(1)));
     // a reader may hold a removed view for a while, so some of what it shares may stay
     assert!(applier.shared.profiles.len() < 1500);
     assert!(applier.shared.profiles.contains_key("default\ng1"));
@@ -340,7 +340,7 @@ fn a_replica_says_what_it_knows_or_why_it_may_not_answer() {
     assert_eq!(told(second(100), 0), Err(NotReady::Loading));
     put(&mut applier, &numbered(1));
     assert_eq!(told(second(100), 0), Err(NotReady::Loading));
-    applier.reached(7, second(100));
+    applier.reached(7, Some(second(100)));
     assert_eq!(replica.revision(), 7);
     assert_eq!(told(second(103), 7), Ok((7, Duration::from_secs(3))));
     assert_eq!(told(second(110), 0), Ok((7, Duration::from_secs(10))));
@@ -350,7 +350,7 @@ fn a_replica_says_what_it_knows_or_why_it_may_not_answer() {
     let late = BootTime::from_nanos(110_000_000_001);
     assert_eq!(told(late, 0), Err(NotReady::Stale { age }));
     assert_eq!(told(late, 8), Err(NotReady::Stale { age }));
-    applier.reached(8, second(110));
+    applier.reached(8, Some(second(110)));
     assert_eq!(told(late, 8), Ok((8, Duration::from_nanos(1))));
 }
 

@@ -7,7 +7,7 @@ use crate::{
         key::{Key, Standing},
         time::Timestamp,
     },
-    store::keys::{labels_json, reason_text, standing_text},
+    store::key_row::{labels_json, reason_text, standing_text},
 };
 
 /// A key as its audit events show it.

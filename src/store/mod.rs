@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod error;
+mod key_row;
 pub mod keys;
 pub mod log;
 mod row;

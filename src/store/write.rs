@@ -23,7 +23,8 @@ use crate::{
         Session,
         audit::snapshot,
         error::StoreError,
-        keys::{self, KeyParameters, Parameter, key_from_row},
+        key_row::{KeyParameters, key_from_row},
+        keys::{self, Parameter},
         row::field,
     },
 };

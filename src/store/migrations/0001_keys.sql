@@ -47,6 +47,13 @@ CREATE TABLE keyward.key (
     updated_at timestamptz NOT NULL,
     deleted_at timestamptz,
     version bigint NOT NULL,
+    -- replicas read both lists joined by blanks and line ends
+    CONSTRAINT key_permissions_plain CHECK (
+        array_to_string(permissions || 'end'::text, ' ', '') ~ '^([a-z0-9_.*-]+ )*end$'
+    ),
+    CONSTRAINT key_route_rules_plain CHECK (
+        array_to_string(route_rules || 'end'::text, E'\n', '') ~ '^([ -~]+\n)*end$'
+    ),
     CONSTRAINT key_digest_length CHECK (octet_length(digest) = 32),
     CONSTRAINT key_retiring_digest_length CHECK (octet_length(retiring_digest) = 32),
     CONSTRAINT key_revocation_whole CHECK (

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use keyward::postgres::{Connection, Durability, Options, PostgresError, PrivatePostgres};
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder of one test, gone with it.
-pub struct Scratch(pub PathBuf);
+pub(super) struct Scratch(pub PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("keyward-pg-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).expect("a scratch folder");
         // The server runs as another user if the tests run as root.
@@ -25,7 +25,7 @@ impl Scratch {
         Self(path.canonicalize().expect("the real path"))
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 }
@@ -36,7 +36,7 @@ impl Drop for Scratch {
     }
 }
 
-pub fn options(data_dir: &Path) -> Options {
+pub(super) fn options(data_dir: &Path) -> Options {
     Options {
         data_dir: data_dir.to_path_buf(),
         durability: Durability::Throwaway,
@@ -47,21 +47,21 @@ pub fn options(data_dir: &Path) -> Options {
     }
 }
 
-pub fn start(data_dir: &Path) -> PrivatePostgres {
+pub(super) fn start(data_dir: &Path) -> PrivatePostgres {
     PrivatePostgres::start(&options(data_dir)).expect("a server")
 }
 
-pub fn refusal(options: &Options) -> (PostgresError, String) {
+pub(super) fn refusal(options: &Options) -> (PostgresError, String) {
     let error = PrivatePostgres::start(options).expect_err("a refusal");
     let text = error.to_string();
     (error, text)
 }
 
-pub fn sql(postgres: &PrivatePostgres, statement: &str) -> String {
+pub(super) fn sql(postgres: &PrivatePostgres, statement: &str) -> String {
     query(postgres.connection(), statement)
 }
 
-pub fn query(connection: &Connection, statement: &str) -> String {
+pub(super) fn query(connection: &Connection, statement: &str) -> String {
     let output = Command::new("psql")
         .args(["-XAtqw", "-v", "ON_ERROR_STOP=1", "-c", statement])
         .arg(connection.url())
@@ -72,7 +72,7 @@ pub fn query(connection: &Connection, statement: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let limit = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < limit, "still waiting: {what}");
@@ -81,7 +81,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Alive and not a zombie.
-pub fn lives(pid: u32) -> bool {
+pub(super) fn lives(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
         .and_then(|stat| {
@@ -91,19 +91,19 @@ pub fn lives(pid: u32) -> bool {
         .unwrap_or(false)
 }
 
-pub fn kill(signal: &str, pid: u32) {
+pub(super) fn kill(signal: &str, pid: u32) {
     let sent = Command::new("sh")
         .args(["-c", &format!("kill -{signal} {pid}")])
         .status();
     assert!(sent.expect("sh runs").success(), "kill -{signal} {pid}");
 }
 
-pub fn as_root() -> bool {
+pub(super) fn as_root() -> bool {
     fs::metadata("/proc/self").expect("proc").uid() == 0
 }
 
 /// Runs `command` as the user of the server.
-pub fn as_server(mut command: Command, cluster: &Path) -> Child {
+pub(super) fn as_server(mut command: Command, cluster: &Path) -> Child {
     if as_root() {
         let owner = fs::metadata(cluster).expect("a cluster");
         command.uid(owner.uid()).gid(owner.gid());
@@ -113,12 +113,12 @@ pub fn as_server(mut command: Command, cluster: &Path) -> Child {
 }
 
 /// Another process that starts a server: this test binary, asked to run [`helper`] only.
-pub struct Helper {
+pub(super) struct Helper {
     pub process: Child,
 }
 
 impl Helper {
-    pub fn spawn(data_dir: &Path, durability: &str) -> Self {
+    pub(super) fn spawn(data_dir: &Path, durability: &str) -> Self {
         let process = Command::new(std::env::current_exe().expect("our own path"))
             // libtest knows the test by its path below the crate.
             .args(["--exact", helper_name(), "--nocapture"])
@@ -130,7 +130,7 @@ impl Helper {
         Self { process }
     }
 
-    pub fn postmaster(&mut self) -> u32 {
+    pub(super) fn postmaster(&mut self) -> u32 {
         let output = self.process.stdout.take().expect("a pipe");
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         // libtest prints the name of the test in front of it, on the same line.
@@ -138,7 +138,7 @@ impl Helper {
         pid.expect("the helper says the pid")
     }
 
-    pub fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.process.kill().expect("SIGKILL");
         self.process.wait().expect("its end");
     }

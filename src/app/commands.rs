@@ -10,9 +10,12 @@ use crate::{
         Admin,
         bootstrap::{When, make_root_key},
     },
-    banner, clock,
+    app::{
+        banner,
+        database::{Database, Lifetime, Needs},
+    },
+    clock,
     config::{BootstrapArgs, DatabaseArgs, MigrateArgs},
-    database::{Database, Lifetime, Needs},
     store::Store,
 };
 

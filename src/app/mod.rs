@@ -4,6 +4,11 @@
 //! keys loaded → serving. End: not serving → stop accepting → open requests finish → follower and
 //! flush end, the last uses are stored → database.
 
+pub mod banner;
+pub mod commands;
+pub mod database;
+pub mod planes;
+
 use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
@@ -23,13 +28,15 @@ use crate::{
         Admin, AdminError,
         bootstrap::{When, admin_exists, make_root_key},
     },
+    app::{
+        banner::Addresses,
+        commands::WRONG_PEPPER,
+        database::{Database, Lifetime, Needs, Private},
+        planes::Planes,
+    },
     authorize::Hot,
-    banner::{self, Addresses},
     clock,
-    commands::WRONG_PEPPER,
     config::{InvalidSetting, ServeArgs},
-    database::{Database, Lifetime, Needs, Private},
-    planes::{self, Planes},
     replica::{Replica, follow::Follower},
     rpc::health,
     store::{Store, error::StoreError},

@@ -17,8 +17,8 @@ use tracing::error;
 
 use crate::{
     admin::Admin,
+    app::banner::Addresses,
     authorize::Hot,
-    banner::Addresses,
     config::ServeArgs,
     rpc::{
         DESCRIPTORS,
@@ -209,5 +209,9 @@ async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
 }
 
 fn reflection() -> ReflectionBuilder<'static> {
-    ReflectionBuilder::configure().register_encoded_file_descriptor_set(DESCRIPTORS)
+    ReflectionBuilder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // so that clients can show the details of errors
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -1,0 +1,143 @@
+//! Clients: what tests say often, in few words.
+
+use keyward::rpc::pb::{
+    self, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest, Key,
+    authorize_client::AuthorizeClient, key_admin_client::KeyAdminClient,
+};
+use tonic::{
+    Code, Request, Status,
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
+use tonic_types::StatusExt;
+
+/// A client of `KeyAdmin` with a key.
+pub(crate) type Admin = KeyAdminClient<InterceptedService<Channel, Bearer>>;
+
+/// Puts a token into every request.
+#[derive(Clone)]
+pub(crate) struct Bearer(String);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if !self.0.is_empty() {
+            let value = format!("Bearer {}", self.0).parse().unwrap();
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
+}
+
+/// A client of `KeyAdmin` with this token; an empty one is not sent.
+pub(crate) fn admin_with(channel: Channel, token: &str) -> Admin {
+    KeyAdminClient::with_interceptor(channel, Bearer(token.to_owned()))
+}
+
+/// A key that may read systems, in production.
+pub(crate) fn new_key(name: &str) -> CreateKeyRequest {
+    CreateKeyRequest {
+        environment: "production".into(),
+        display_name: name.into(),
+        permissions: vec!["systems.read".into()],
+        ..CreateKeyRequest::default()
+    }
+}
+
+/// A key and its token.
+pub(crate) struct Made {
+    pub(crate) key: Key,
+    pub(crate) token: String,
+    pub(crate) revision: i64,
+}
+
+/// Makes a key.
+pub(crate) async fn create(admin: &mut Admin, request: CreateKeyRequest) -> Made {
+    let made = admin.create_key(request).await.unwrap().into_inner();
+    assert!(!made.token.is_empty());
+    Made {
+        key: made.key.unwrap(),
+        token: made.token,
+        revision: made.revision,
+    }
+}
+
+/// Whether a token may read systems in production.
+pub(crate) fn may_read(token: &str) -> AuthorizeRequest {
+    AuthorizeRequest {
+        key: token.into(),
+        environment: "production".into(),
+        permission: "systems.read".into(),
+        ..AuthorizeRequest::default()
+    }
+}
+
+/// A client of `Authorize`.
+#[derive(Clone)]
+pub(crate) struct Asker(pub(crate) AuthorizeClient<Channel>);
+
+impl Asker {
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self(AuthorizeClient::new(channel))
+    }
+
+    /// The answer to a request.
+    pub(crate) async fn ask(&mut self, request: AuthorizeRequest) -> AuthorizeResponse {
+        self.0.authorize(request).await.unwrap().into_inner()
+    }
+
+    /// The verdict on a token that wants to read systems, with knowledge of a revision: `ALLOWED`,
+    /// or the reason of a denial.
+    pub(crate) async fn verdict(&mut self, token: &str, revision: i64) -> String {
+        let request = AuthorizeRequest {
+            min_revision: revision,
+            ..may_read(token)
+        };
+        verdict(&self.ask(request).await)
+    }
+}
+
+/// `ALLOWED`, or the status and reason of a denial.
+pub(crate) fn verdict(response: &AuthorizeResponse) -> String {
+    let reason = pb::Reason::try_from(response.reason).unwrap();
+    match (response.allowed, reason) {
+        (true, pb::Reason::Unspecified) => {
+            assert_eq!(response.http_status, 200);
+            "ALLOWED".into()
+        }
+        (false, reason) => {
+            let name = reason.as_str_name().strip_prefix("REASON_").unwrap();
+            format!("{} {name}", response.http_status)
+        }
+        (true, reason) => panic!("allowed with {reason:?}"),
+    }
+}
+
+/// Asserts what an error is, down to its details.
+pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &str) -> Status {
+    let status = match result {
+        Ok(_) => panic!("succeeded; expected {code:?} {reason}"),
+        Err(status) => status,
+    };
+    let details = status.get_error_details();
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+    let found = (status.code(), info.reason.as_str(), info.domain.as_str());
+    assert_eq!(found, (code, reason, "keyward"), "{status:?}");
+    status
+}
+
+/// Asserts that a request was refused for these fields, in this order.
+pub(crate) fn assert_invalid<T>(result: Result<T, Status>, fields: &[&str]) {
+    let status = assert_status(result, Code::InvalidArgument, "INVALID_FIELD");
+    let details = status.get_error_details();
+    let violations = details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice());
+    let named: Vec<_> = violations
+        .unwrap_or_default()
+        .iter()
+        .map(|v| v.field.as_str())
+        .collect();
+    assert_eq!(named, fields, "{status:?}");
+}

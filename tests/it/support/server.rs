@@ -1,0 +1,188 @@
+//! Servers: the real program as a process of its own.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{
+    KEYWARD, TIME_MAX,
+    client::{Admin, Asker, admin_with},
+    database::{Database, PEPPER},
+    eventually, log_folder,
+};
+
+static SERVERS: AtomicU32 = AtomicU32::new(0);
+
+/// A running `keyward serve`; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    log: PathBuf,
+    root_token: String,
+    /// Where it decides.
+    pub(crate) authorize: SocketAddr,
+    /// Where it is administered.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server on a database and waits until it serves.
+    pub(crate) async fn start(database: &Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(database: &Database, arguments: &[&str]) -> Self {
+        let server = Self::launch(database, arguments).await;
+        server.until_serving().await;
+        server
+    }
+
+    /// Starts a server and waits until it listens; it may not serve yet.
+    pub(crate) async fn launch(database: &Database, arguments: &[&str]) -> Self {
+        let mut command = Command::new(KEYWARD);
+        command
+            .arg("serve")
+            .env("DATABASE_URL", &database.url)
+            .env("KEYWARD_PEPPER", PEPPER);
+        command.args(arguments);
+        Self::spawn(command, database.root_token.clone()).await
+    }
+
+    /// Starts a server by a command line of one's own.
+    pub(crate) async fn spawn(mut command: Command, root_token: String) -> Self {
+        let number = SERVERS.fetch_add(1, Relaxed);
+        let log = log_folder().join(format!("{}-{number}.log", std::process::id()));
+        let child = command
+            .args([
+                "--authorize-listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
+            .args(["--log-format", "json", "--log-level", "trace"])
+            .stdin(Stdio::null())
+            .stdout(File::create(log.with_extension("out")).unwrap())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self {
+            child,
+            log,
+            root_token,
+            authorize: nowhere,
+            admin: nowhere,
+        };
+        let listening = eventually("the server listens", async || {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                panic!("the server ended with {status}:\n{}", server.logged());
+            }
+            server.log_line("\"message\":\"listening\"")
+        })
+        .await;
+        let address = |name: &str| {
+            let (_, rest) = listening.split_once(&format!("\"{name}\":\"")).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        server.authorize = address("authorize");
+        server.admin = address("admin");
+        server
+    }
+
+    /// All that it has logged.
+    pub(crate) fn logged(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// All that it has printed for people.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(self.log.with_extension("out")).unwrap()
+    }
+
+    /// The first whole line of the log that has this text.
+    pub(crate) fn log_line(&self, text: &str) -> Option<String> {
+        let logged = self.logged();
+        let (whole, _) = logged.rsplit_once('\n')?;
+        whole
+            .lines()
+            .find(|line| line.contains(text))
+            .map(str::to_owned)
+    }
+
+    /// Waits until health says that it serves.
+    pub(crate) async fn until_serving(&self) {
+        eventually("the server serves", async || {
+            (self.health(self.authorize, "").await == Some(ServingStatus::Serving)).then_some(())
+        })
+        .await;
+    }
+
+    /// What health says of a service; `None` if nobody answers.
+    pub(crate) async fn health(&self, at: SocketAddr, service: &str) -> Option<ServingStatus> {
+        let channel = endpoint(at).connect().await.ok()?;
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let response = HealthClient::new(channel).check(request).await.ok()?;
+        ServingStatus::try_from(response.into_inner().status).ok()
+    }
+
+    /// A client that asks for decisions.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker::new(connect(self.authorize))
+    }
+
+    /// An operator with the root admin key.
+    pub(crate) fn admin(&self) -> Admin {
+        self.admin_as(&self.root_token)
+    }
+
+    /// An operator with another key.
+    pub(crate) fn admin_as(&self, token: &str) -> Admin {
+        admin_with(connect(self.admin), token)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        eventually("the server ends", async || self.child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// How to reach a listener.
+pub(crate) fn endpoint(at: SocketAddr) -> Endpoint {
+    Endpoint::from_shared(format!("http://{at}"))
+        .unwrap()
+        .timeout(TIME_MAX)
+}
+
+/// A connection that is made when it is first needed, and again when it is lost.
+pub(crate) fn connect(at: SocketAddr) -> Channel {
+    endpoint(at).connect_lazy()
+}

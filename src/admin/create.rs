@@ -102,11 +102,7 @@ pub(super) async fn insert(
             Claim::First => {}
             Claim::Repeated(id) => {
                 let key = tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
-                return Ok(Opened {
-                    key,
-                    token: None,
-                    revision: tx.abandon().await?,
-                });
+                return Opened::nothing(key, tx).await;
             }
             Claim::Other => return Err(REQUEST_ID_TAKEN),
         }
@@ -119,19 +115,11 @@ pub(super) async fn insert(
     };
     let mut key = draft.clone();
     if command.effect == Effect::ValidateOnly {
-        return Ok(Opened {
-            key,
-            token: None,
-            revision: tx.abandon().await?,
-        });
+        return Opened::nothing(key, tx).await;
     }
     key.secret = secret;
     tx.insert_key(&key).await?;
-    Ok(Opened {
-        key,
-        token: Some(token),
-        revision: tx.commit().await?,
-    })
+    Opened::commit(key, token, tx).await
 }
 
 const UNKNOWN_DOMAIN: AdminError = AdminError::Invalid {

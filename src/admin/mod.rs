@@ -86,11 +86,9 @@ pub struct Changed {
 #[derive(Debug)]
 pub struct Opened {
     /// The key.
-    pub key: Key,
+    pub changed: Changed,
     /// `None` if nothing was made: the request was made before, or was only tried.
     pub token: Option<Token>,
-    /// The revision.
-    pub revision: i64,
 }
 
 /// Why an operator's call failed.
@@ -142,6 +140,30 @@ pub enum AdminError {
 impl MayBeConflict for AdminError {
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_conflict())
+    }
+}
+
+impl Opened {
+    /// Nothing was made: a key as it is, or would be.
+    async fn nothing(key: Key, tx: WriteTx<'_>) -> Result<Self, AdminError> {
+        Ok(Self {
+            changed: Changed {
+                key,
+                revision: tx.abandon().await?,
+            },
+            token: None,
+        })
+    }
+
+    /// A token was made for a key.
+    async fn commit(key: Key, token: Token, tx: WriteTx<'_>) -> Result<Self, AdminError> {
+        Ok(Self {
+            changed: Changed {
+                key,
+                revision: tx.commit().await?,
+            },
+            token: Some(token),
+        })
     }
 }
 

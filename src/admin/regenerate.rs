@@ -42,11 +42,7 @@ pub async fn regenerate_key(
                     Claim::Repeated(_) => {
                         let key = tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
                         call.require(Action::Write, &key)?;
-                        return Ok(Opened {
-                            key,
-                            token: None,
-                            revision: tx.abandon().await?,
-                        });
+                        return Opened::nothing(key, tx).await;
                     }
                     Claim::Other => return Err(REQUEST_ID_TAKEN),
                 }
@@ -58,11 +54,7 @@ pub async fn regenerate_key(
             let mut key = before.clone();
             key.regenerate(secret, overlap_end, call.now)?;
             tx.update_key(&before, &key).await?;
-            Ok(Opened {
-                key,
-                token: Some(token),
-                revision: tx.commit().await?,
-            })
+            Opened::commit(key, token, tx).await
         })
         .await
 }

@@ -25,7 +25,7 @@ pub fn show_root_key(made: &Opened, service: Option<Addresses>) -> io::Result<()
          A root admin key was made ({}). Its token is shown only now; keep it safe:\n\
          \n\
          export KEYWARD_TOKEN={token}\n",
-        made.key.id
+        made.changed.key.id
     )?;
     if let Some(Addresses { authorize, admin }) = service {
         writeln!(

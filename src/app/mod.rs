@@ -38,7 +38,7 @@ use crate::{
     clock,
     config::{InvalidSetting, ServeArgs},
     replica::{Replica, follow::Follower},
-    rpc::health,
+    rpc::{health, reached::Reached},
     store::{Store, error::StoreError},
     tasks::Tasks,
     telemetry::chain,
@@ -140,8 +140,10 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let services = planes::Services {
         hot,
         admin,
-        reached: reached_now,
-        nudge: Arc::clone(&nudge),
+        reached: Reached {
+            revision: reached_now,
+            nudge: Arc::clone(&nudge),
+        },
         health: health.clone(),
     };
     let poll_interval = args.poll_interval;

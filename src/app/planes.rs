@@ -4,11 +4,7 @@
 use std::{future::pending, sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
-use tokio::{
-    runtime::Builder,
-    sync::{Notify, mpsc, watch},
-    time::timeout,
-};
+use tokio::{runtime::Builder, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -29,6 +25,7 @@ use crate::{
             server,
         },
         pb::{authorize_server::AuthorizeServer, key_admin_server::KeyAdminServer},
+        reached::Reached,
     },
     telemetry::chain,
 };
@@ -51,10 +48,8 @@ pub struct Services {
     pub hot: Arc<Hot>,
     /// For operators.
     pub admin: Arc<Admin>,
-    /// Told of each revision that the replica reaches.
-    pub reached: watch::Receiver<i64>,
-    /// Asks the follower to look at once.
-    pub nudge: Arc<Notify>,
+    /// Tells of the revisions that the replica reaches.
+    pub reached: Reached,
     /// What health answers from.
     pub health: HealthReporter,
 }
@@ -104,8 +99,7 @@ impl Listeners {
         let stop = CancellationToken::new();
         let authorize = AuthorizeService {
             hot: Arc::clone(&services.hot),
-            reached: services.reached,
-            nudge: services.nudge,
+            reached: services.reached.clone(),
             stop: stop.clone(),
         };
         let authorize =
@@ -127,6 +121,7 @@ impl Listeners {
         let admin = KeyAdminService {
             hot: services.hot,
             admin: services.admin,
+            reached: services.reached,
         };
         let admin = KeyAdminServer::new(admin).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
         let admin_routes = Routes::new(admin)

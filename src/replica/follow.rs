@@ -73,8 +73,13 @@ impl Follower {
             } else {
                 RETRY_AFTER_MIN
             };
+            let nudged = async {
+                sleep(RETRY_AFTER_MIN).await;
+                self.nudge.notified().await;
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = nudged => {}
                 () = sleep(retry_after) => {}
             }
         }

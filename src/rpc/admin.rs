@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     admin::{
-        Admin, Call, Changed, Opened,
+        Admin, Call, Changed, Effect, Opened,
         create::create_key,
         lifecycle::{activate_key, deactivate_key, delete_key, revoke_key, undelete_key},
         read::{get_key, list_keys, lookup_key},
@@ -14,11 +14,13 @@ use crate::{
         update::update_key,
     },
     authorize::Hot,
-    model::caller::Action,
+    model::{caller::Action, secret::Token},
     rpc::{
         caller::authenticate,
-        convert::{self, CreateParts, ListParts, cursor_to_token, key_to_pb},
-        pb, status,
+        convert::{self, CreateParts, ListParts, cursor_to_token, draft_to_pb, key_to_pb},
+        pb,
+        reached::Reached,
+        status,
     },
 };
 
@@ -29,6 +31,8 @@ pub struct KeyAdminService {
     pub hot: Arc<Hot>,
     /// Does what they want.
     pub admin: Arc<Admin>,
+    /// Tells of the revisions that the replica reaches.
+    pub reached: Reached,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -37,35 +41,20 @@ impl KeyAdminService {
     fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
         authenticate(&self.hot, request)
     }
+
+    /// A key after a change, as its answer shows it. Waits a moment for this process's own replica,
+    /// so that who asks here next finds the change.
+    async fn shown(&self, call: &Call, changed: &Changed) -> (Option<pb::Key>, i64) {
+        self.reached.wait_for(changed.revision).await;
+        (Some(key_to_pb(&changed.key, call.now)), changed.revision)
+    }
 }
 
-/// An answer of the shape that all changes of a key have.
-macro_rules! changed {
-    ($response:ident, $call:expr, $result:expr) => {{
-        let Changed { key, revision } = $result.map_err(status::admin)?;
-        let key = Some(key_to_pb(&key, $call.now));
-        Ok(Response::new(pb::$response { key, revision }))
-    }};
-}
-
-/// An answer of the shape that has a token.
-macro_rules! opened {
-    ($response:ident, $call:expr, $result:expr) => {{
-        let Opened {
-            key,
-            token,
-            revision,
-        } = $result.map_err(status::admin)?;
-        let key = Some(key_to_pb(&key, $call.now));
-        let token = token
-            .map(|token| token.reveal().to_owned())
-            .unwrap_or_default();
-        pb::$response {
-            key,
-            token,
-            revision,
-        }
-    }};
+/// The token of an answer; empty where nothing was made.
+fn revealed(token: Option<&Token>) -> String {
+    token
+        .map(|token| token.reveal().to_owned())
+        .unwrap_or_default()
 }
 
 #[tonic::async_trait]
@@ -76,16 +65,23 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::CreateKeyResponse> {
         let call = self.call(&request)?;
         let command = CreateParts::parse(request.get_ref())?;
-        let result = create_key(&self.admin, &call, &command).await;
-        let mut response = opened!(CreateKeyResponse, call, result);
-        if request.get_ref().validate_only {
-            response.revision = 0;
-            if let Some(key) = &mut response.key {
-                key.id.clear();
-                key.etag.clear();
-            }
+        let Opened { changed, token } = create_key(&self.admin, &call, &command)
+            .await
+            .map_err(status::admin)?;
+        if command.effect == Effect::ValidateOnly {
+            let key = Some(draft_to_pb(&changed.key, call.now));
+            return Ok(Response::new(pb::CreateKeyResponse {
+                key,
+                ..Default::default()
+            }));
         }
-        Ok(Response::new(response))
+        let (key, revision) = self.shown(&call, &changed).await;
+        let token = revealed(token.as_ref());
+        Ok(Response::new(pb::CreateKeyResponse {
+            key,
+            token,
+            revision,
+        }))
     }
 
     async fn get_key(&self, request: Request<pb::GetKeyRequest>) -> Answer<pb::GetKeyResponse> {
@@ -127,8 +123,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::UpdateKeyResponse> {
         let call = self.call(&request)?;
         let (target, patch, effect) = convert::update(request.get_ref())?;
-        let result = update_key(&self.admin, &call, &target, &patch, effect).await;
-        changed!(UpdateKeyResponse, call, result)
+        let changed = update_key(&self.admin, &call, &target, &patch, effect)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::UpdateKeyResponse { key, revision }))
     }
 
     async fn regenerate_key(
@@ -137,8 +136,16 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::RegenerateKeyResponse> {
         let call = self.call(&request)?;
         let command = convert::regenerate(request.get_ref())?;
-        let result = regenerate_key(&self.admin, &call, &command).await;
-        Ok(Response::new(opened!(RegenerateKeyResponse, call, result)))
+        let Opened { changed, token } = regenerate_key(&self.admin, &call, &command)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        let token = revealed(token.as_ref());
+        Ok(Response::new(pb::RegenerateKeyResponse {
+            key,
+            token,
+            revision,
+        }))
     }
 
     async fn activate_key(
@@ -147,8 +154,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::ActivateKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let result = activate_key(&self.admin, &call, &target).await;
-        changed!(ActivateKeyResponse, call, result)
+        let changed = activate_key(&self.admin, &call, &target)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::ActivateKeyResponse { key, revision }))
     }
 
     async fn deactivate_key(
@@ -157,8 +167,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::DeactivateKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let result = deactivate_key(&self.admin, &call, &target).await;
-        changed!(DeactivateKeyResponse, call, result)
+        let changed = deactivate_key(&self.admin, &call, &target)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::DeactivateKeyResponse { key, revision }))
     }
 
     async fn revoke_key(
@@ -167,8 +180,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::RevokeKeyResponse> {
         let call = self.call(&request)?;
         let (target, reason, comment) = convert::revoke(request.get_ref())?;
-        let result = revoke_key(&self.admin, &call, &target, reason, &comment).await;
-        changed!(RevokeKeyResponse, call, result)
+        let changed = revoke_key(&self.admin, &call, &target, reason, &comment)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::RevokeKeyResponse { key, revision }))
     }
 
     async fn delete_key(
@@ -177,8 +193,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::DeleteKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::delete(request.get_ref())?;
-        let result = delete_key(&self.admin, &call, &target, &request.get_ref().confirm).await;
-        changed!(DeleteKeyResponse, call, result)
+        let changed = delete_key(&self.admin, &call, &target, &request.get_ref().confirm)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::DeleteKeyResponse { key, revision }))
     }
 
     async fn undelete_key(
@@ -187,8 +206,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::UndeleteKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let result = undelete_key(&self.admin, &call, &target).await;
-        changed!(UndeleteKeyResponse, call, result)
+        let changed = undelete_key(&self.admin, &call, &target)
+            .await
+            .map_err(status::admin)?;
+        let (key, revision) = self.shown(&call, &changed).await;
+        Ok(Response::new(pb::UndeleteKeyResponse { key, revision }))
     }
 
     async fn lookup_key(

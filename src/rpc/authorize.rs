@@ -5,14 +5,9 @@ use std::{
     hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::{Stream, stream};
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout,
-};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,23 +17,21 @@ use crate::{
     replica::lease::NotReady,
     rpc::{
         convert::{AuthorizeParts, outcome_to_pb},
-        pb, status,
+        pb,
+        reached::Reached,
+        status,
     },
 };
 
 const BATCH_REQUESTS_MAX: usize = 1000;
-/// How long a request waits for the revision that it wants.
-const REVISION_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// Answers for one replica.
 #[derive(Clone, Debug)]
 pub struct AuthorizeService {
     /// What decisions need.
     pub hot: Arc<Hot>,
-    /// Told of each revision that the replica reaches.
-    pub reached: watch::Receiver<i64>,
-    /// Asks the follower to look at once.
-    pub nudge: Arc<Notify>,
+    /// Tells of the revisions that the replica reaches.
+    pub reached: Reached,
     /// Cancelled when streams are to end.
     pub stop: CancellationToken,
 }
@@ -48,7 +41,7 @@ impl AuthorizeService {
     async fn answer(&self, parts: &AuthorizeParts<'_>) -> Result<pb::AuthorizeResponse, Status> {
         match self.decide(parts) {
             Err(NotReady::Behind { .. }) => {
-                self.wait_for(parts.revision_min).await;
+                self.reached.wait_for(parts.revision_min).await;
                 self.decide(parts).map_err(status::not_ready)
             }
             result => result.map_err(status::not_ready),
@@ -69,13 +62,6 @@ impl AuthorizeService {
         };
         let outcome = authorize(&self.hot, presented, question, terms)?;
         Ok(outcome_to_pb(&outcome, decision_id()))
-    }
-
-    async fn wait_for(&self, revision: i64) {
-        self.nudge.notify_one();
-        let mut reached = self.reached.clone();
-        // time up, or the follower gone: the next decision says what holds then
-        drop(timeout(REVISION_WAIT_MAX, reached.wait_for(|now| *now >= revision)).await);
     }
 }
 

@@ -9,6 +9,7 @@ pub mod codec;
 mod convert;
 pub mod health;
 pub mod listen;
+pub mod reached;
 mod redact;
 mod status;
 

@@ -50,6 +50,15 @@ pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
     }
 }
 
+/// A key that was not made: without what it would be given then.
+pub(in crate::rpc) fn draft_to_pb(key: &Key, now: Timestamp) -> pb::Key {
+    pb::Key {
+        id: String::new(),
+        etag: String::new(),
+        ..key_to_pb(key, now)
+    }
+}
+
 const fn state_to_pb(state: KeyState) -> pb::KeyState {
     match state {
         KeyState::Active => pb::KeyState::Active,

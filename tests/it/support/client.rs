@@ -114,9 +114,8 @@ pub(crate) fn verdict(response: &AuthorizeResponse) -> String {
 
 /// Asserts what an error is, down to its details.
 pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &str) -> Status {
-    let status = match result {
-        Ok(_) => panic!("succeeded; expected {code:?} {reason}"),
-        Err(status) => status,
+    let Err(status) = result else {
+        panic!("succeeded; expected {code:?} {reason}")
     };
     let details = status.get_error_details();
     let info = details

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod raw;
 pub(crate) mod server;
 
 use std::{path::PathBuf, time::Duration};

@@ -109,6 +109,15 @@ impl Server {
         fs::read_to_string(self.log.with_extension("out")).unwrap()
     }
 
+    /// The token of the root admin key that a first start shows.
+    pub(crate) fn root_token_from_print(&self) -> String {
+        let printed = self.printed();
+        let token = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("export KEYWARD_TOKEN="));
+        token.expect("a first start shows a token").to_owned()
+    }
+
     /// The first whole line of the log that has this text.
     pub(crate) fn log_line(&self, text: &str) -> Option<String> {
         let logged = self.logged();

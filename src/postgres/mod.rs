@@ -312,6 +312,7 @@ fn command(
             "wal_level=minimal",
             "max_wal_senders=0",
             "checkpoint_timeout=1h",
+            "dynamic_shared_memory_type=mmap", // in the folder, so that a kill leaves nothing elsewhere
         ];
         settings.extend(careless.map(str::to_owned));
     }

@@ -174,3 +174,6 @@ fn internal(words: &str) -> Status {
         format!("internal error {error_id}; the log has its cause"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, by what a caller can do about it.
 
+use std::{error::Error as _, io};
+
 use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
@@ -80,7 +82,11 @@ impl MayBeConflict for StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
-            return Self::Unavailable(error.into()); // not the server's word: the connection's
+            return if is_of_connection(&error) {
+                Self::Unavailable(error.into())
+            } else {
+                Self::Refused(error) // a value or a setting of ours
+            };
         };
         if let Some(name) = refusal.constraint() {
             return Self::Constraint { name: name.into() };
@@ -109,6 +115,20 @@ impl From<tokio_postgres::Error> for StoreError {
             Self::Refused(error)
         }
     }
+}
+
+/// Whether an error is not the server's word but tells that there is no talking to it. The driver
+/// tells these kinds apart by their texts alone.
+fn is_of_connection(error: &tokio_postgres::Error) -> bool {
+    let io = error
+        .source()
+        .is_some_and(|source| source.is::<io::Error>());
+    let text = error.to_string();
+    let texts = [
+        "timeout waiting for server",
+        "unexpected message from server",
+    ];
+    io || error.is_closed() || texts.iter().any(|known| text.starts_with(known))
 }
 
 impl From<PoolError> for StoreError {

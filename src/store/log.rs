@@ -38,9 +38,14 @@ const BEGIN: &str = "-- log.begin
 const HEAD: &str = "-- log.head
     SELECT revision, nonce::text FROM keyward.log_head";
 
+/// One row of the revision that was applied, to recognise it, and all of those after it.
 const CHANGES: &str = "-- log.changes
-    SELECT revision, kind, subject, nonce::text FROM keyward.change_log
-    WHERE revision >= $1 AND revision <= $2 ORDER BY revision";
+    (SELECT revision, kind, subject, nonce::text FROM keyward.change_log
+        WHERE revision = $1 LIMIT 1)
+    UNION ALL
+    (SELECT revision, kind, subject, nonce::text FROM keyward.change_log
+        WHERE revision > $1 AND revision <= $2)
+    ORDER BY revision";
 
 /// The columns that a [`KeyRow`] is made of, in the order of [`COPY_TYPES`].
 macro_rules! key_row {

@@ -156,18 +156,23 @@ impl Follower {
 
     async fn load(&mut self, reader: &LogReader) -> Result<Position, StoreError> {
         let started = clock::boot();
+        // what is there already may be gone from the database by now; the first time there is nothing
+        let ids = (!self.applier.is_empty()).then(HashSet::new);
         let mut sink = Loading {
             applier: &mut self.applier,
-            ids: HashSet::new(),
+            ids,
+            keys: 0,
         };
         let position = reader.load(&mut sink).await?;
-        let ids = sink.ids;
-        self.applier.retain(&ids);
+        let Loading { ids, keys, .. } = sink;
+        if let Some(ids) = ids {
+            self.applier.retain(&ids);
+        }
         self.applier.reached(position.revision, Some(started));
         self.reached.send_replace(position.revision);
         let took_ms = clock::boot().since(started).as_millis();
         info!(
-            keys = ids.len(),
+            keys,
             revision = position.revision,
             took_ms,
             "loaded all keys"
@@ -229,12 +234,16 @@ impl Sink for Changes<'_> {
 /// Applies a whole load and remembers what was in it.
 struct Loading<'a> {
     applier: &'a mut Applier,
-    ids: HashSet<KeyId>,
+    ids: Option<HashSet<KeyId>>,
+    keys: u64,
 }
 
 impl Sink for Loading<'_> {
     fn put(&mut self, row: &KeyRow<'_>) {
-        self.ids.insert(row.id);
+        self.keys += 1;
+        if let Some(ids) = &mut self.ids {
+            ids.insert(row.id);
+        }
         put(self.applier, row);
     }
 

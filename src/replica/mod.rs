@@ -100,9 +100,9 @@ pub struct Applier {
 }
 
 impl Applier {
-    /// The replica that this changes.
-    pub fn replica(&self) -> &Replica {
-        &self.replica
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
     /// Takes over a key's present content. An unreadable one is kept as a key that is not active:

@@ -1,17 +1,16 @@
 //! What can go wrong with the database, by what a caller can do about it.
 
-use std::{error::Error as _, io};
+use std::{error::Error, io};
 
 use deadpool_postgres::PoolError;
-use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::store::MayBeConflict;
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
+type Source = Box<dyn Error + Send + Sync>;
 
 /// An error of the store.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Not reachable, or not answering in time. Whether a commit took place is not known.
     #[error("the database is not available")]
@@ -120,9 +119,7 @@ impl From<tokio_postgres::Error> for StoreError {
 /// Whether an error is not the server's word but tells that there is no talking to it. The driver
 /// tells these kinds apart by their texts alone.
 fn is_of_connection(error: &tokio_postgres::Error) -> bool {
-    let io = error
-        .source()
-        .is_some_and(|source| source.is::<io::Error>());
+    let io = error.source().is_some_and(<dyn Error>::is::<io::Error>);
     let text = error.to_string();
     let texts = [
         "timeout waiting for server",

@@ -1,0 +1,38 @@
+# The commands of this repository. `make` alone says what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check clean
+
+# Which build `make run` runs: `make run PROFILE=dev` is built sooner and runs slower.
+PROFILE ?= release
+# Flags for `keyward serve`: make run ARGS='--ephemeral'
+ARGS ?=
+
+help:
+	@echo 'make run     install what is missing, build, serve     ARGS="--ephemeral"  PROFILE=dev'
+	@echo 'make test    install what is missing, run all tests    ARGS="name_of_a_test"'
+	@echo 'make check   format, lints, documentation: what must be clean before a commit'
+	@echo 'make clean   remove what was built; data and settings stay'
+
+# Sets PGBIN only if PostgreSQL lies where keyward does not look by itself.
+postgres = PGBIN=$$(scripts/ensure-postgres) && export PGBIN || exit; [ -n "$$PGBIN" ] || unset PGBIN
+
+# PostgreSQL is needed on this machine only if no other one is named.
+run:
+	@if [ -z "$${DATABASE_URL-}$${DATABASE_URL_FILE-}" ]; then $(postgres); fi; \
+	exec cargo run --locked --profile $(PROFILE) -- serve $(ARGS)
+
+# The search for tokens needs what a whole run leaves behind.
+test:
+	@$(postgres); \
+	bouncer=$$(scripts/ensure-pgbouncer) && PATH="$$PATH$${bouncer:+:$$bouncer}" && export PATH && \
+	cargo test --locked $(ARGS)
+	$(if $(ARGS),,@if [ -e scripts/no-token ]; then scripts/no-token; fi)
+
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+clean:
+	cargo clean

@@ -1,6 +1,7 @@
-//! Settings: flags and environment variables, checked once. The only reader of the environment.
+//! Settings: flags and environment variables, checked once.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs, io,
     net::SocketAddr,
     num::NonZeroUsize,
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
 use thiserror::Error;
 use tokio_postgres::config::SslMode;
 
@@ -54,15 +55,15 @@ pub struct ServeArgs {
     pub log: LogArgs,
 
     /// Run the private PostgreSQL in a temporary folder that is removed at the end
-    #[arg(long, env = "KEYWARD_EPHEMERAL", conflicts_with_all = ["data_dir", "database_url", "database_url_file"])]
+    #[arg(long, env = "KEYWARD_EPHEMERAL", value_parser = BoolishValueParser::new())]
     pub ephemeral: bool,
 
     /// Refuse to start the private PostgreSQL: a database URL must be given
-    #[arg(long, env = "KEYWARD_REQUIRE_DATABASE_URL")]
+    #[arg(long, env = "KEYWARD_REQUIRE_DATABASE_URL", value_parser = BoolishValueParser::new())]
     pub require_database_url: bool,
 
     /// Leave the schema as it is and refuse to serve if it is not this version's
-    #[arg(long, env = "KEYWARD_NO_MIGRATE")]
+    #[arg(long, env = "KEYWARD_NO_MIGRATE", value_parser = BoolishValueParser::new())]
     pub no_migrate: bool,
 
     /// Where backends ask: services `Authorize` and health
@@ -156,18 +157,12 @@ pub struct BootstrapArgs {
 pub struct DatabaseArgs {
     /// PostgreSQL to use, 15 or later, such as `postgresql://keyward@db/keyward`; without it
     /// a private one is started
-    #[arg(
-        long,
-        env = "DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        conflicts_with = "database_url_file"
-    )]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
     /// A file with that URL
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
-    pub database_url_file: Option<PathBuf>,
+    pub database_url_file: Option<OsString>,
 
     /// Connections to the database at most, but for one that follows changes
     #[arg(
@@ -180,13 +175,13 @@ pub struct DatabaseArgs {
 
     /// The private PostgreSQL's folder [default: /var/lib/keyward as root, else
     /// `$XDG_DATA_HOME/keyward` or ~/.local/share/keyward]
-    #[arg(long, env = "KEYWARD_DATA_DIR", value_name = "FOLDER", conflicts_with_all = ["database_url", "database_url_file"])]
-    pub data_dir: Option<PathBuf>,
+    #[arg(long, env = "KEYWARD_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<OsString>,
 
     /// The folder with PostgreSQL's programs `postgres` and `initdb`, if they are not found by
     /// themselves
     #[arg(long, env = "PGBIN", value_name = "FOLDER")]
-    pub postgres_bin_dir: Option<PathBuf>,
+    pub postgres_bin_dir: Option<OsString>,
 }
 
 /// What secrets are made with.
@@ -199,14 +194,13 @@ pub struct SecretArgs {
         long,
         env = "KEYWARD_PEPPER",
         value_name = "TEXT",
-        hide_env_values = true,
-        conflicts_with = "pepper_file"
+        hide_env_values = true
     )]
     pub pepper: Option<String>,
 
     /// A file with that secret
     #[arg(long, env = "KEYWARD_PEPPER_FILE", value_name = "FILE")]
-    pub pepper_file: Option<PathBuf>,
+    pub pepper_file: Option<OsString>,
 
     /// What tokens begin with: 1 to 7 characters of a-z and 0-9. Tokens with another brand stay good
     #[arg(long, env = "KEYWARD_BRAND", value_name = "WORD", default_value = "kw", value_parser = Brand::parse)]
@@ -238,6 +232,9 @@ pub struct LogArgs {
 /// A setting that cannot be used.
 #[derive(Debug, Error)]
 pub enum InvalidSetting {
+    /// Two that exclude each other.
+    #[error("{0} and {1} cannot both be given")]
+    Both(&'static str, &'static str),
     /// A file that cannot be read.
     #[error("{setting}: cannot read {path}")]
     File {
@@ -279,14 +276,23 @@ pub enum InvalidSetting {
     NoDataDir,
 }
 
+const URL: &str = "--database-url (DATABASE_URL)";
+const URL_FILE: &str = "--database-url-file (DATABASE_URL_FILE)";
+const DATA_DIR: &str = "--data-dir (KEYWARD_DATA_DIR)";
+const EPHEMERAL: &str = "--ephemeral (KEYWARD_EPHEMERAL)";
+const PEPPER: &str = "--pepper (KEYWARD_PEPPER)";
+const PEPPER_FILE: &str = "--pepper-file (KEYWARD_PEPPER_FILE)";
+
 impl DatabaseArgs {
     /// The database that was given, if one was.
     pub fn url(&self) -> Result<Option<tokio_postgres::Config>, InvalidSetting> {
-        let text = match (&self.database_url, &self.database_url_file) {
-            (Some(url), _) => url.clone(),
-            (None, Some(path)) => read("--database-url-file (DATABASE_URL_FILE)", path)?,
-            (None, None) => return Ok(None),
+        let given = (self.database_url.as_ref(), self.database_url_file.as_ref());
+        let Some(text) = text_or_file(given, (URL, URL_FILE))? else {
+            return Ok(None);
         };
+        if filled(self.data_dir.as_ref()).is_some() {
+            return Err(InvalidSetting::Both(DATA_DIR, URL));
+        }
         let config: tokio_postgres::Config =
             text.trim().parse().map_err(InvalidSetting::DatabaseUrl)?;
         match config.get_ssl_mode() {
@@ -295,10 +301,21 @@ impl DatabaseArgs {
         }
     }
 
+    /// Refuses what does not go together with a temporary folder.
+    pub fn refuse_lasting(&self) -> Result<(), InvalidSetting> {
+        if filled(self.data_dir.as_ref()).is_some() {
+            return Err(InvalidSetting::Both(EPHEMERAL, DATA_DIR));
+        }
+        match self.url()? {
+            Some(_) => Err(InvalidSetting::Both(EPHEMERAL, URL)),
+            None => Ok(()),
+        }
+    }
+
     /// The folder of the private PostgreSQL.
     pub fn folder(&self) -> Result<PathBuf, InvalidSetting> {
-        if let Some(folder) = &self.data_dir {
-            return Ok(folder.clone());
+        if let Some(folder) = filled(self.data_dir.as_ref()) {
+            return Ok(folder.into());
         }
         if rustix::process::geteuid().is_root() {
             return Ok(PathBuf::from("/var/lib/keyward"));
@@ -312,25 +329,40 @@ impl DatabaseArgs {
         Ok(data.join("keyward"))
     }
 
-    /// The folder with PostgreSQL's programs; an empty one was not meant.
+    /// The folder with PostgreSQL's programs.
     pub fn bin_dir(&self) -> Option<PathBuf> {
-        self.postgres_bin_dir
-            .clone()
-            .filter(|folder| !folder.as_os_str().is_empty())
+        filled(self.postgres_bin_dir.as_ref()).map(PathBuf::from)
     }
 }
 
 impl SecretArgs {
     /// The pepper that was given, if one was.
     pub fn pepper(&self) -> Result<Option<Pepper>, InvalidSetting> {
-        let bytes = match (&self.pepper, &self.pepper_file) {
-            (Some(text), _) => text.clone(),
-            (None, Some(path)) => read("--pepper-file (KEYWARD_PEPPER_FILE)", path)?,
-            (None, None) => return Ok(None),
+        let given = (self.pepper.as_ref(), self.pepper_file.as_ref());
+        let Some(text) = text_or_file(given, (PEPPER, PEPPER_FILE))? else {
+            return Ok(None);
         };
-        Pepper::parse(bytes.as_bytes())
+        Pepper::parse(text.as_bytes())
             .map(Some)
             .map_err(InvalidSetting::Pepper)
+    }
+}
+
+/// A variable that is set to nothing is as good as one that is not set.
+fn filled<T: AsRef<OsStr>>(value: Option<&T>) -> Option<&OsStr> {
+    value.map(AsRef::as_ref).filter(|value| !value.is_empty())
+}
+
+/// A text that is given as it is or in a file; the names are those of the two settings.
+fn text_or_file(
+    (text, file): (Option<&String>, Option<&OsString>),
+    (text_setting, file_setting): (&'static str, &'static str),
+) -> Result<Option<String>, InvalidSetting> {
+    match (text.filter(|text| !text.is_empty()), filled(file)) {
+        (Some(_), Some(_)) => Err(InvalidSetting::Both(text_setting, file_setting)),
+        (Some(text), None) => Ok(Some(text.clone())),
+        (None, Some(path)) => read(file_setting, Path::new(path)).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

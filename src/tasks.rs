@@ -33,15 +33,20 @@ impl Tasks {
     /// Runs a task that goes on until [`Tasks::stop`]; if it ends before, by a panic too, the
     /// process is told.
     pub fn vital(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let alarm = Alarm {
-            name,
-            stop: self.stop.clone(),
-            died: self.died.clone(),
-        };
+        let alarm = self.alarm(name, &self.stop);
         self.tracker.spawn(async move {
             let _alarm = alarm;
             task.await;
         });
+    }
+
+    /// For what runs elsewhere and must go on until `stop`: to be held for as long as it does.
+    pub fn alarm(&self, name: &'static str, stop: &CancellationToken) -> Alarm {
+        Alarm {
+            name,
+            stop: stop.clone(),
+            died: self.died.clone(),
+        }
     }
 
     /// Tells all tasks to end and waits for them. Says whether they did in time.
@@ -52,8 +57,9 @@ impl Tasks {
     }
 }
 
-/// Tells of the end of its task when it is dropped, however that came.
-struct Alarm {
+/// Tells of the end of what holds it when it is dropped, however that came.
+#[derive(Clone, Debug)]
+pub struct Alarm {
     name: &'static str,
     stop: CancellationToken,
     died: mpsc::Sender<&'static str>,

@@ -35,22 +35,11 @@ pub async fn create_key(
 ) -> Result<Opened, AdminError> {
     let draft = draft(admin, command, Actor::Key(call.caller.key), call.now)?;
     call.require(Action::Write, &draft)?;
-    if draft
-        .settings
-        .validity
-        .expire
-        .is_some_and(|end| end <= call.now)
-    {
-        return Err(AdminError::Invalid {
-            field: "expire_time",
-            message: "must lie in the future",
-        });
-    }
     admin
         .store
         .retry(|| async {
             let mut session = admin.store.session().await?;
-            let tx = session.write(call.intent("keys.create")).await?;
+            let tx = call.begin(&mut session, "keys.create").await?;
             insert(admin, tx, command, &draft).await
         })
         .await
@@ -107,6 +96,15 @@ pub(super) async fn insert(
             Claim::Other => return Err(REQUEST_ID_TAKEN),
         }
     }
+    // after a repeated request is recognised, whose time may have passed meanwhile
+    if draft
+        .settings
+        .validity
+        .expire
+        .is_some_and(|end| end <= draft.create_time)
+    {
+        return Err(EXPIRED_FROM_THE_START);
+    }
     if !tx.domain_exists(&draft.domain).await? {
         return Err(UNKNOWN_DOMAIN);
     }
@@ -121,6 +119,11 @@ pub(super) async fn insert(
     tx.insert_key(&key).await?;
     Opened::commit(key, token, tx).await
 }
+
+const EXPIRED_FROM_THE_START: AdminError = AdminError::Invalid {
+    field: "expire_time",
+    message: "must lie in the future",
+};
 
 const UNKNOWN_DOMAIN: AdminError = AdminError::Invalid {
     field: "domain",

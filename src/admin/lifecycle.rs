@@ -127,7 +127,7 @@ pub(super) async fn change(
         .store
         .retry(|| async {
             let mut session = admin.store.session().await?;
-            let mut tx = session.write(call.intent(task.name)).await?;
+            let mut tx = call.begin(&mut session, task.name).await?;
             let before = task.target.lock(&tx, call, task.action).await?;
             let mut key = before.clone();
             let revision = match (transition(&mut key)?, task.effect) {

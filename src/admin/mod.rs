@@ -19,13 +19,13 @@ use crate::{
     model::{
         caller::{Action, Actor, Caller},
         id::KeyId,
-        key::{Key, Refusal, Secret},
+        key::{Key, KeyState, Refusal, Secret},
         permission::Grants,
         secret::{Brand, NoRandomness, Pepper, Token},
         time::Timestamp,
     },
     store::{
-        MayBeConflict, Store,
+        MayBeConflict, Session, Store,
         error::StoreError,
         write::{Intent, WriteTx},
     },
@@ -100,6 +100,12 @@ pub enum AdminError {
         /// The one that is missing.
         permission: &'static str,
     },
+    /// The caller's key was stopped, and this replica has not heard of it yet.
+    #[error("the admin key is not active any more")]
+    CallerStopped,
+    /// The caller's permissions were changed, and this replica has not heard of it yet.
+    #[error("the admin key's permissions were changed just now; try again")]
+    CallerChanged,
     /// The admin key concerned may do what the caller may not.
     #[error("the admin key has or would have the permission {grant}, which the caller lacks")]
     OutranksCaller {
@@ -195,12 +201,27 @@ impl Admin {
 }
 
 impl Call {
-    fn intent(&self, action: &'static str) -> Intent {
-        Intent {
+    /// Begins a change. The caller was judged from memory, which may be old when the follower
+    /// hangs; a change is made only by a key that the database knows to be good, with the same
+    /// rights.
+    async fn begin<'a>(
+        &self,
+        session: &'a mut Session,
+        action: &'static str,
+    ) -> Result<WriteTx<'a>, AdminError> {
+        let actor = Actor::Key(self.caller.key);
+        let intent = Intent {
             action,
-            actor: Actor::Key(self.caller.key),
+            actor,
             peer: self.peer,
             time: self.now,
+        };
+        let tx = session.write(intent).await?;
+        match tx.get_key(self.caller.key).await? {
+            Some(key) if key.state(self.now) != KeyState::Active => Err(AdminError::CallerStopped),
+            Some(key) if key.settings.grants == self.caller.profile.grants => Ok(tx),
+            Some(_) => Err(AdminError::CallerChanged),
+            None => Err(AdminError::CallerStopped),
         }
     }
 

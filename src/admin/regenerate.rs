@@ -34,7 +34,7 @@ pub async fn regenerate_key(
         .store
         .retry(|| async {
             let mut session = admin.store.session().await?;
-            let mut tx = session.write(call.intent("keys.regenerate")).await?;
+            let mut tx = call.begin(&mut session, "keys.regenerate").await?;
             let id = command.target.id;
             if let Some(request) = &command.request {
                 match tx.claim_request(request, id).await? {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -38,6 +38,15 @@ pub enum DatabaseError {
     /// What it says of how to connect.
     #[error("the private PostgreSQL's address cannot be used")]
     Address(#[source] tokio_postgres::Error),
+    /// A folder for what is not to last.
+    #[error("cannot make a folder in {path}")]
+    Temporary {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The pepper beside it.
     #[error("cannot read or make the pepper in {path}")]
     PepperFile {
@@ -65,8 +74,48 @@ pub struct Database {
 pub struct Private {
     /// The server.
     pub server: Arc<PrivatePostgres>,
-    /// A folder to remove at the end.
-    temporary: Option<PathBuf>,
+    /// Dropped after the server, whose files are in it.
+    _temporary: Option<Temporary>,
+}
+
+/// A folder that is removed when it is dropped.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A new folder of a name that nobody can have taken on purpose.
+    fn new() -> Result<Self, DatabaseError> {
+        let folder = std::env::temp_dir();
+        let failed = |source| DatabaseError::Temporary {
+            path: folder.clone(),
+            source,
+        };
+        let mut random = [0; 8];
+        fill(&mut random).map_err(failed)?;
+        let path = folder.join(format!(
+            "keyward-ephemeral-{:016x}",
+            u64::from_ne_bytes(random)
+        ));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            warn!(folder = %self.0.display(), %error, "cannot remove the temporary folder");
+        }
+    }
+}
+
+fn fill(random: &mut [u8]) -> io::Result<()> {
+    SystemRandom::new()
+        .fill(random)
+        .map_err(|ring::error::Unspecified| io::Error::other(NoRandomness))
 }
 
 /// Whether a process needs the pepper.
@@ -102,9 +151,9 @@ impl Database {
         let (folder, temporary) = match lifetime {
             Lifetime::Service | Lifetime::Command => (args.folder()?, None),
             Lifetime::Ephemeral => {
-                let name = format!("keyward-ephemeral-{}", std::process::id());
-                let folder = std::env::temp_dir().join(name);
-                (folder.clone(), Some(folder))
+                args.refuse_lasting()?;
+                let temporary = Temporary::new()?;
+                (temporary.0.clone(), Some(temporary))
             }
         };
         let (connection, server) = attach_or_start(args, &folder, lifetime)?;
@@ -118,7 +167,7 @@ impl Database {
             pepper: pepper.map(Arc::new),
             private: server.map(|server| Private {
                 server: Arc::new(server),
-                temporary,
+                _temporary: temporary,
             }),
         })
     }
@@ -187,9 +236,7 @@ fn pepper_in(folder: &Path) -> Result<Pepper, DatabaseError> {
         Ok(bytes) => Pepper::parse(&bytes).map_err(|error| failed(io::Error::other(error))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut random = [0; 32];
-            SystemRandom::new()
-                .fill(&mut random)
-                .map_err(|ring::error::Unspecified| failed(io::Error::other(NoRandomness)))?;
+            fill(&mut random).map_err(failed)?;
             let text = STANDARD.encode(random);
             write_secret(folder, &path, text.as_bytes()).map_err(failed)?;
             Pepper::parse(text.as_bytes()).map_err(|error| failed(io::Error::other(error)))
@@ -218,10 +265,5 @@ impl Private {
     pub fn stop(self) {
         let end = self.server.stop(STOP_TIME_MAX);
         info!(%end, "stopped the private PostgreSQL");
-        if let Some(folder) = &self.temporary
-            && let Err(error) = fs::remove_dir_all(folder)
-        {
-            warn!(folder = %folder.display(), %error, "cannot remove the temporary folder");
-        }
     }
 }

@@ -180,7 +180,7 @@ async fn run(
     } = build(args, database).await?;
     let admin = Arc::clone(&services.admin);
     let addresses = listeners.addresses();
-    let planes = listeners.serve(args, services)?;
+    let planes = listeners.serve(args, services, &tasks)?;
     info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
 
     let is_private = args.database.url()?.is_none();

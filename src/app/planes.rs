@@ -6,8 +6,11 @@ use std::{future::pending, sync::Arc, thread, time::Duration};
 use anyhow::Context;
 use tokio::{runtime::Builder, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic::{server::NamedService, service::Routes};
+use tonic_health::{
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 use tonic_reflection::server::Builder as ReflectionBuilder;
 use tracing::error;
 
@@ -27,6 +30,7 @@ use crate::{
         pb::{authorize_server::AuthorizeServer, key_admin_server::KeyAdminServer},
         reached::Reached,
     },
+    tasks::{Alarm, Tasks},
     telemetry::chain,
 };
 
@@ -95,7 +99,12 @@ impl Listeners {
     }
 
     /// Serves on both. Must be called on the control runtime.
-    pub fn serve(self, args: &ServeArgs, services: Services) -> anyhow::Result<Planes> {
+    pub fn serve(
+        self,
+        args: &ServeArgs,
+        services: Services,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Planes> {
         let stop = CancellationToken::new();
         let authorize = AuthorizeService {
             hot: Arc::clone(&services.hot),
@@ -105,7 +114,7 @@ impl Listeners {
         let authorize =
             AuthorizeServer::new(authorize).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
         let health = HealthService::from_health_reporter(services.health);
-        let health = tonic_health::pb::health_server::HealthServer::new(health);
+        let health = HealthServer::new(health);
         let authorize_routes = Routes::new(authorize).add_service(health.clone());
         let threads = match args.authorize_threads {
             Some(threads) => threads.get(),
@@ -116,7 +125,8 @@ impl Listeners {
             streams_max: AUTHORIZE_STREAMS_MAX,
         };
         let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
-        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, &stop)?;
+        let alarm = tasks.alarm("authorize listener", &stop);
+        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, &stop, &alarm)?;
 
         let admin = KeyAdminService {
             hot: services.hot,
@@ -134,9 +144,14 @@ impl Listeners {
         };
         let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits);
         let tracker = TaskTracker::new();
-        tracker.spawn(acceptor.run(stop.clone()));
+        let alarm = tasks.alarm("admin listener", &stop);
+        let accepting = acceptor.run(stop.clone());
+        tracker.spawn(guarded(accepting, alarm.clone()));
         for lane in lanes {
-            tracker.spawn(serve_lane(lane, admin_routes.clone(), limits));
+            tracker.spawn(guarded(
+                serve_lane(lane, admin_routes.clone(), limits),
+                alarm.clone(),
+            ));
         }
         tracker.close();
         Ok(Planes {
@@ -166,12 +181,14 @@ fn spawn_authorize(
     routes: &Routes,
     limits: Limits,
     stop: &CancellationToken,
+    alarm: &Alarm,
 ) -> anyhow::Result<mpsc::Receiver<()>> {
     let (alive, ended) = mpsc::channel(1);
     let mut acceptor = Some(acceptor);
     for (number, lane) in lanes.into_iter().enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (routes, stop, alive) = (routes.clone(), stop.clone(), alive.clone());
+        let (routes, stop) = (routes.clone(), stop.clone());
+        let (alive, alarm) = (alive.clone(), alarm.clone());
         let accepting = acceptor.take();
         let run = move || {
             runtime.block_on(async {
@@ -183,7 +200,7 @@ fn spawn_authorize(
                     None => serving.await,
                 }
             });
-            drop(alive);
+            drop((alive, alarm));
         };
         let _detached = thread::Builder::new()
             .name(format!("authorize-{number}"))
@@ -191,6 +208,12 @@ fn spawn_authorize(
             .context("cannot start a thread")?;
     }
     Ok(ended)
+}
+
+/// Does work that must not end before its time.
+async fn guarded(work: impl Future<Output = ()>, alarm: Alarm) {
+    work.await;
+    drop(alarm);
 }
 
 /// Serves the connections of a lane until there are no more to come, then lets the open ones end.
@@ -205,6 +228,8 @@ async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
 
 fn reflection() -> ReflectionBuilder<'static> {
     ReflectionBuilder::configure()
+        .with_service_name(KeyAdminServer::<KeyAdminService>::NAME)
+        .with_service_name(HealthServer::<HealthService>::NAME)
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // so that clients can show the details of errors

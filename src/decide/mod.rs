@@ -56,7 +56,7 @@ pub enum Ask<'a> {
         route: &'a str,
         /// As the caller sent it; empty: none.
         method: &'a str,
-        /// What is needed. `None`: what the route map says, and no map says anything yet.
+        /// What is needed. `None`: nobody knows, which is denied.
         permission: Option<Permission<'a>>,
     },
 }

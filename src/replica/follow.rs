@@ -64,8 +64,13 @@ impl Follower {
                     "the change log is broken; loading all keys anew"
                 );
                 position = None;
+            } else if position != before || retry_after == RETRY_AFTER_MIN {
+                warn!(
+                    error = chain(&failure),
+                    "lost the change log; trying again until it is back"
+                );
             } else {
-                warn!(error = chain(&failure), "lost the change log; trying again");
+                debug!(error = chain(&failure), "the change log is still lost");
             }
             // what went well for a while is tried again at once
             retry_after = if position == before {
@@ -120,9 +125,9 @@ impl Follower {
         reader.listen().await?;
         let mut applied = match position {
             Some(applied) => applied.clone(),
-            None => self.load(reader).await?,
+            None => position.insert(self.load(reader).await?).clone(),
         };
-        reader.probe().await?;
+        self.store.probe_notify().await?;
         let mut mode = Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX));
         loop {
             let asked = clock::boot();

@@ -117,6 +117,8 @@ pub(super) fn admin(error: AdminError) -> Status {
             let details = ErrorDetails::with_error_info("PERMISSION_MISSING", DOMAIN, info);
             Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
         }
+        AdminError::CallerStopped => unauthenticated(Reason::KeyInactive),
+        AdminError::CallerChanged => passing("REPLICA_STALE", error.to_string()),
         AdminError::OutranksCaller { .. } => {
             plain(Code::PermissionDenied, "OUTRANKS_CALLER", error.to_string())
         }

@@ -31,7 +31,7 @@ macro_rules! columns {
     };
 }
 
-const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
+pub(super) const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
 
 /// `OF k`: uses are noted meanwhile.
 pub(super) const LOCK: &str = concat!(

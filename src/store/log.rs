@@ -132,6 +132,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Sends a notification on another connection than the reader's, as a commit would, to see
+    /// whether it arrives there.
+    pub async fn probe_notify(&self) -> Result<(), StoreError> {
+        let probe = "-- log.probe\nNOTIFY keyward, 'probe'";
+        self.read(async { Ok(self.session().await?.client.batch_execute(probe).await?) })
+            .await
+    }
+}
+
 impl LogReader {
     /// Asks to be woken by commits. Success does not say that it works: a pooler may swallow it.
     pub async fn listen(&self) -> Result<(), StoreError> {
@@ -142,12 +152,6 @@ impl LogReader {
         .await
     }
 
-    /// Sends a notification, to see whether it comes back.
-    pub async fn probe(&self) -> Result<(), StoreError> {
-        let probe = "-- log.probe\nNOTIFY keyward, 'probe'";
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(probe)).await
-    }
-
     /// The last revision.
     pub async fn head(&self) -> Result<Position, StoreError> {
         let row = in_time(STATEMENT_TIME_MAX, self.client.query_typed_one(HEAD, &[])).await?;
@@ -156,7 +160,7 @@ impl LogReader {
 
     /// Reads all keys, and the place in history that they stand for.
     pub async fn load(&self, sink: &mut dyn Sink) -> Result<Position, StoreError> {
-        self.client.batch_execute(BEGIN).await?;
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
         let head = self.head().await?;
         let copying = async {
             let copy = self.client.copy_out(ALL_KEYS).await?;
@@ -258,10 +262,14 @@ fn check(
         if next.revision > reached.revision + 1 {
             return Err(broken("a revision is missing"));
         }
-        let subject: &str = field(row, "change_log", "subject")?;
-        ids.push(
-            KeyId::parse(subject).map_err(|e| StoreError::corrupt("change_log", "subject", e))?,
-        );
+        // a kind that a later version writes is none of ours: its migration says whether this
+        // version may run beside it
+        let kind: &str = field(row, "change_log", "kind")?;
+        if kind == "key" {
+            let subject: &str = field(row, "change_log", "subject")?;
+            let id = KeyId::parse(subject);
+            ids.push(id.map_err(|e| StoreError::corrupt("change_log", "subject", e))?);
+        }
         reached = next;
     }
     if !continues {

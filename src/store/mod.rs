@@ -80,13 +80,16 @@ impl Store {
     pub async fn check_version(&self) -> Result<(), StoreError> {
         const VERSION: &str = "-- store.version
             SELECT current_setting('server_version_num')::int4 AS version";
-        let session = self.session().await?;
-        let row = session.client.query_typed_one(VERSION, &[]).await?;
-        let version = row::field(&row, "store", "version")?;
-        if version < SERVER_VERSION_MIN {
-            return Err(StoreError::ServerTooOld { version });
-        }
-        Ok(())
+        self.read(async {
+            let session = self.session().await?;
+            let row = session.client.query_typed_one(VERSION, &[]).await?;
+            let version = row::field(&row, "store", "version")?;
+            if version < SERVER_VERSION_MIN {
+                return Err(StoreError::ServerTooOld { version });
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Runs one read, bounded in time.

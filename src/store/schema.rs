@@ -1,15 +1,30 @@
 //! The schema: its migrations and whether it fits this program.
 
 use ring::digest;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
 use crate::{
     model::secret::Pepper,
-    store::{Store, error::StoreError, row::field},
+    store::{Store, error::StoreError, keys::Parameter, row::field},
 };
 
+/// One step of the schema.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+    /// Programs that know the schema of this version can run on the one that this step makes, so
+    /// that old and new replicas serve side by side while new ones are rolled out.
+    serves_from: i32,
+}
+
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [(i32, &str, &str); 1] = [(1, "keys", include_str!("migrations/0001_keys.sql"))];
+const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "keys",
+    sql: include_str!("migrations/0001_keys.sql"),
+    serves_from: 1,
+}];
 
 /// Any number that no other program takes.
 const LOCK: &str = "-- schema.lock
@@ -21,6 +36,8 @@ const BASE: &str = "-- schema.base
         version integer CONSTRAINT migration_pkey PRIMARY KEY,
         name text NOT NULL,
         checksum bytea NOT NULL,
+        -- the oldest version whose programs can run on this one
+        serves_from integer NOT NULL,
         applied_at timestamptz NOT NULL DEFAULT now()
     )";
 
@@ -28,10 +45,11 @@ const BASE_EXISTS: &str = "-- schema.base_exists
     SELECT to_regclass('keyward.migration') IS NOT NULL AS found";
 
 const APPLIED: &str = "-- schema.applied
-    SELECT version, checksum FROM keyward.migration ORDER BY version";
+    SELECT version, checksum, serves_from FROM keyward.migration ORDER BY version";
 
 const RECORD: &str = "-- schema.record
-    INSERT INTO keyward.migration (version, name, checksum) VALUES ($1, $2, $3)";
+    INSERT INTO keyward.migration (version, name, checksum, serves_from)
+    VALUES ($1, $2, $3, $4)";
 
 const PEPPER_VERIFIER: &str = "-- schema.pepper_verifier
     SELECT verifier FROM keyward.pepper";
@@ -55,80 +73,101 @@ impl Store {
         let mut session = self.session().await?;
         let tx = session.client.transaction().await?;
         tx.query_typed(LOCK, &[]).await?;
-        tx.batch_execute(BASE).await?;
+        let row = tx.query_typed_one(BASE_EXISTS, &[]).await?;
+        if !field::<bool>(&row, "migration", "found")? {
+            tx.batch_execute(BASE).await?; // takes a right that a role may lack once this is done
+        }
         let known = check(&tx.query_typed(APPLIED, &[]).await?)?;
         let mut applied = 0;
-        for (version, name, sql) in MIGRATIONS.iter().skip(known) {
-            tx.batch_execute(sql).await?;
-            let checksum = checksum(sql);
-            let row: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] = [
-                (version, Type::INT4),
-                (name, Type::TEXT),
-                (&checksum, Type::BYTEA),
+        for migration in MIGRATIONS.iter().skip(known) {
+            tx.batch_execute(migration.sql).await?;
+            let row: [Parameter<'_>; 4] = [
+                (&migration.version, Type::INT4),
+                (&migration.name, Type::TEXT),
+                (&checksum(migration.sql), Type::BYTEA),
+                (&migration.serves_from, Type::INT4),
             ];
             tx.execute_typed(RECORD, &row).await?;
             applied += 1;
         }
         tx.commit().await?;
         Ok(Migrated {
-            version: MIGRATIONS.last().map_or(0, |(version, ..)| *version),
+            version: last_version(),
             applied,
         })
     }
 
     /// Checks that the schema is this program's, for who must not change it.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let session = self.session().await?;
-        let row = session.client.query_typed_one(BASE_EXISTS, &[]).await?;
-        let found: bool = field(&row, "migration", "found")?;
-        let known = if found {
-            check(&session.client.query_typed(APPLIED, &[]).await?)?
-        } else {
-            0
-        };
-        if known < MIGRATIONS.len() {
-            let missing = MIGRATIONS.len() - known;
-            return Err(StoreError::Schema(format!(
-                "{missing} migration(s) are missing; run `keyward migrate`"
-            )));
-        }
-        Ok(())
+        self.read(async {
+            let session = self.session().await?;
+            let row = session.client.query_typed_one(BASE_EXISTS, &[]).await?;
+            let known = if field(&row, "migration", "found")? {
+                check(&session.client.query_typed(APPLIED, &[]).await?)?
+            } else {
+                0
+            };
+            if known < MIGRATIONS.len() {
+                let missing = MIGRATIONS.len() - known;
+                return Err(StoreError::Schema(format!(
+                    "{missing} migration(s) are missing; run `keyward migrate`"
+                )));
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Whether the digests in the database are keyed with this pepper. The first one that asks
     /// settles it.
     pub async fn recognise_pepper(&self, pepper: &Pepper) -> Result<bool, StoreError> {
-        let session = self.session().await?;
-        let verifier = pepper.verifier().to_vec();
-        session
-            .client
-            .execute_typed(SET_PEPPER_VERIFIER, &[(&verifier, Type::BYTEA)])
-            .await?;
-        let row = session.client.query_typed_one(PEPPER_VERIFIER, &[]).await?;
-        let stored: Vec<u8> = field(&row, "pepper", "verifier")?;
-        Ok(stored == verifier)
+        self.read(async {
+            let session = self.session().await?;
+            let verifier = pepper.verifier().to_vec();
+            let parameters: [Parameter<'_>; 1] = [(&verifier, Type::BYTEA)];
+            session
+                .client
+                .execute_typed(SET_PEPPER_VERIFIER, &parameters)
+                .await?;
+            let row = session.client.query_typed_one(PEPPER_VERIFIER, &[]).await?;
+            let stored: Vec<u8> = field(&row, "pepper", "verifier")?;
+            Ok(stored == verifier)
+        })
+        .await
     }
 }
 
-/// How many of our migrations the rows show, which must be ours in our order.
-fn check(rows: &[tokio_postgres::Row]) -> Result<usize, StoreError> {
-    if rows.len() > MIGRATIONS.len() {
-        return Err(StoreError::Schema(format!(
-            "it has {} migrations and this program knows {}; use a newer keyward",
-            rows.len(),
-            MIGRATIONS.len()
-        )));
-    }
-    for (row, (version, name, sql)) in rows.iter().zip(MIGRATIONS) {
+fn last_version() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// How many of our migrations the rows show, which must be ours in our order; later ones must say
+/// that they serve us.
+fn check(rows: &[Row]) -> Result<usize, StoreError> {
+    for (row, migration) in rows.iter().zip(&MIGRATIONS) {
         let stored_version: i32 = field(row, "migration", "version")?;
         let stored_checksum: Vec<u8> = field(row, "migration", "checksum")?;
-        if stored_version != version || stored_checksum != checksum(sql) {
+        let Migration {
+            version, name, sql, ..
+        } = migration;
+        if stored_version != *version || stored_checksum != checksum(sql) {
             return Err(StoreError::Schema(format!(
                 "migration {version} ({name}) is not the one that this program has"
             )));
         }
     }
-    Ok(rows.len())
+    for row in rows.iter().skip(MIGRATIONS.len()) {
+        let serves_from: i32 = field(row, "migration", "serves_from")?;
+        if serves_from > last_version() {
+            return Err(StoreError::Schema(format!(
+                "its version {} is for programs of schema version {serves_from} and later, and \
+                 this one is of {}; use a newer keyward",
+                field::<i32>(row, "migration", "version")?,
+                last_version()
+            )));
+        }
+    }
+    Ok(rows.len().min(MIGRATIONS.len()))
 }
 
 fn checksum(sql: &str) -> Vec<u8> {

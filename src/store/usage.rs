@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     model::{id::KeyId, time::Timestamp},
-    store::{Store, error::StoreError},
+    store::{Store, error::StoreError, keys::Parameter},
 };
 
 /// Forward only, so that a batch may be sent twice. Sorted, so that two replicas' batches cannot
@@ -24,7 +24,7 @@ impl Store {
         let (ids, times): (Vec<KeyId>, Vec<Timestamp>) = uses.iter().copied().unzip();
         self.read(async {
             let session = self.session().await?;
-            let rows: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            let rows: [Parameter<'_>; 2] =
                 [(&ids, Type::UUID_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY)];
             session.client.execute_typed(RECORD, &rows).await?;
             Ok(())

@@ -182,6 +182,15 @@ impl WriteTx<'_> {
         row.as_ref().map(key_from_row).transpose()
     }
 
+    /// Reads a key as it is now.
+    pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
+        let row = self
+            .tx
+            .query_typed_opt(keys::GET, &[(&id, Type::UUID)])
+            .await?;
+        row.as_ref().map(key_from_row).transpose()
+    }
+
     /// Adds a key.
     pub async fn insert_key(&mut self, key: &Key) -> Result<(), StoreError> {
         KeyParameters::new(key)

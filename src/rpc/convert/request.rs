@@ -93,7 +93,7 @@ impl CreateParts {
                 domain,
                 environment,
                 settings,
-                request: named,
+                request: named.filter(|_| !request.validate_only),
                 effect: effect(request.validate_only),
             }),
             _ => None,

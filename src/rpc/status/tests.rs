@@ -37,6 +37,8 @@ fn statuses() -> Vec<(&'static str, Status)> {
                 permission: "keyward.keys.read",
             }),
         ),
+        ("caller stopped", admin(AdminError::CallerStopped)),
+        ("caller changed", admin(AdminError::CallerChanged)),
         (
             "outranks",
             admin(AdminError::OutranksCaller {
@@ -104,6 +106,8 @@ fn every_error_has_its_code_and_reason() {
         found,
         [
             "not permitted: PermissionDenied PERMISSION_MISSING",
+            "caller stopped: Unauthenticated KEY_INACTIVE",
+            "caller changed: Unavailable REPLICA_STALE retry",
             "outranks: PermissionDenied OUTRANKS_CALLER",
             "unknown key: NotFound KEY_NOT_FOUND",
             "unknown token: NotFound KEY_NOT_FOUND",

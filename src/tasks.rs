@@ -58,7 +58,7 @@ impl Tasks {
 }
 
 /// Tells of the end of what holds it when it is dropped, however that came.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Alarm {
     name: &'static str,
     stop: CancellationToken,

@@ -125,8 +125,7 @@ impl Listeners {
             streams_max: AUTHORIZE_STREAMS_MAX,
         };
         let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
-        let alarm = tasks.alarm("authorize listener", &stop);
-        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, &stop, &alarm)?;
+        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, (tasks, &stop))?;
 
         let admin = KeyAdminService {
             hot: services.hot,
@@ -144,13 +143,12 @@ impl Listeners {
         };
         let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits);
         let tracker = TaskTracker::new();
-        let alarm = tasks.alarm("admin listener", &stop);
-        let accepting = acceptor.run(stop.clone());
-        tracker.spawn(guarded(accepting, alarm.clone()));
+        let alarm = || tasks.alarm("admin listener", &stop);
+        tracker.spawn(guarded(acceptor.run(stop.clone()), alarm()));
         for lane in lanes {
             tracker.spawn(guarded(
                 serve_lane(lane, admin_routes.clone(), limits),
-                alarm.clone(),
+                alarm(),
             ));
         }
         tracker.close();
@@ -180,15 +178,14 @@ fn spawn_authorize(
     lanes: Vec<Lane>,
     routes: &Routes,
     limits: Limits,
-    stop: &CancellationToken,
-    alarm: &Alarm,
+    (tasks, stop): (&Tasks, &CancellationToken),
 ) -> anyhow::Result<mpsc::Receiver<()>> {
     let (alive, ended) = mpsc::channel(1);
     let mut acceptor = Some(acceptor);
     for (number, lane) in lanes.into_iter().enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (routes, stop) = (routes.clone(), stop.clone());
-        let (alive, alarm) = (alive.clone(), alarm.clone());
+        let alarm = tasks.alarm("authorize listener", stop);
+        let (routes, stop, alive) = (routes.clone(), stop.clone(), alive.clone());
         let accepting = acceptor.take();
         let run = move || {
             runtime.block_on(async {

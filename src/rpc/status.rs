@@ -16,8 +16,11 @@ use crate::{
 
 const DOMAIN: &str = "keyward";
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// More would not fit the header that carries them.
-const VIOLATIONS_MAX: usize = 16;
+/// How much is said in detail and, cut off if need be, as the message. Both travel in trailers, of which proxies
+/// take 8 KiB: the details in base64, which makes four bytes of three, and the message once more
+/// with up to three bytes for one.
+const VIOLATIONS_BYTES_MAX: usize = 4096;
+const MESSAGE_BYTES_MAX: usize = 512;
 
 fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
@@ -33,13 +36,20 @@ fn passing(reason: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
-/// Fields of a request that are wrong.
+/// Fields of a request that are wrong; those that do not fit are left out.
 pub(super) fn invalid(mut violations: Vec<FieldViolation>) -> Status {
-    violations.truncate(VIOLATIONS_MAX);
+    let mut bytes = 0;
+    violations.retain(|one| {
+        bytes += one.field.len() + one.description.len();
+        bytes <= VIOLATIONS_BYTES_MAX
+    });
     let texts = violations
         .iter()
         .map(|one| format!("{}: {}", one.field, one.description));
-    let message = texts.collect::<Vec<_>>().join("; ");
+    let mut message = texts.collect::<Vec<_>>().join("; ");
+    while message.len() > MESSAGE_BYTES_MAX {
+        message.pop();
+    }
     let mut details = details("INVALID_FIELD");
     details.set_bad_request(violations);
     Status::with_error_details(Code::InvalidArgument, message, details)

@@ -13,7 +13,7 @@ use crate::{
         key::KeyState,
         label::Labels,
         list::{Cursor, KeyFilter, KeyOrder, PageRequest, PageSize, Place},
-        text::SearchText,
+        text::{DisplayName, SearchText},
         time::Timestamp,
     },
     rpc::pb,
@@ -166,10 +166,17 @@ fn cursor_from_token(token: &str, checksum: u32, order: KeyOrder) -> Option<Curs
         return None;
     }
     let place = match order {
-        KeyOrder::DisplayName => Place::Name(place.into()),
+        KeyOrder::DisplayName => Place::Name(DisplayName::parse(place).ok()?.as_str().into()),
         KeyOrder::CreateTime | KeyOrder::LastUsedTime | KeyOrder::ExpireTime => {
-            Place::Time(Timestamp::from_micros(number(place)?))
+            Place::Time(place_time(Timestamp::from_micros(number(place)?))?)
         }
     };
     Some(Cursor { place, id })
+}
+
+/// A time that a key can be sorted by; the database knows no others.
+fn place_time(time: Timestamp) -> Option<Timestamp> {
+    let known = (Timestamp::FIRST..=Timestamp::LAST).contains(&time)
+        || [Timestamp::DISTANT_PAST, Timestamp::DISTANT_FUTURE].contains(&time);
+    known.then_some(time)
 }

@@ -77,11 +77,15 @@ const LOCK_DOMAIN: &str = "-- write.lock_domain
 const ADMIN_EXISTS: &str = "-- write.admin_exists
     SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
 
-/// Waits for a concurrent transaction with the same id, then does nothing.
+/// Waits for a concurrent transaction with the same id, then takes over what is too old and leaves
+/// what is not; that is locked then, and nobody can forget it before it is read.
 const CLAIM_REQUEST: &str = "-- write.claim_request
     INSERT INTO keyward.request (caller, request_id, fingerprint, key_id, created_at)
     VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING";
+    ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE
+    SET fingerprint = excluded.fingerprint, key_id = excluded.key_id,
+        created_at = excluded.created_at
+    WHERE request.created_at < $6";
 
 const EARLIER_REQUEST: &str = "-- write.earlier_request
     SELECT fingerprint, key_id FROM keyward.request WHERE caller = $1 AND request_id = $2";
@@ -253,19 +257,19 @@ impl WriteTx<'_> {
         key: KeyId,
     ) -> Result<Claim, StoreError> {
         let too_old = self.intent.time.before(REQUEST_MEMORY);
-        self.tx
-            .execute_typed(FORGET_REQUESTS, &[(&too_old, Type::TIMESTAMPTZ)])
-            .await?;
         let caller = self.intent.actor.to_string();
         let fingerprint = request.fingerprint.as_ref();
-        let row: [Parameter<'_>; 5] = [
+        let row: [Parameter<'_>; 6] = [
             (&caller, Type::TEXT),
             (&request.id.as_str(), Type::TEXT),
             (&fingerprint, Type::BYTEA),
             (&key, Type::UUID),
             (&self.intent.time, Type::TIMESTAMPTZ),
+            (&too_old, Type::TIMESTAMPTZ),
         ];
         if self.tx.execute_typed(CLAIM_REQUEST, &row).await? == 1 {
+            let too_old: [Parameter<'_>; 1] = [(&too_old, Type::TIMESTAMPTZ)];
+            self.tx.execute_typed(FORGET_REQUESTS, &too_old).await?;
             return Ok(Claim::First);
         }
         let names: [Parameter<'_>; 2] = [(&caller, Type::TEXT), (&request.id.as_str(), Type::TEXT)];

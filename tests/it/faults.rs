@@ -24,8 +24,8 @@ use crate::support::{
     client::{Admin, Asker, assert_status, create, may_read, new_key, verdict},
     database::{Cluster, Database},
     eventually,
-    raw::Connection,
     server::Server,
+    wire::Connection,
 };
 
 /// Asks without a pause until told to stop; every answer must be that the key may.

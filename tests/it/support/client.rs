@@ -11,6 +11,8 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
+use super::eventually;
+
 /// A client of `KeyAdmin` with a key.
 pub(crate) type Admin = KeyAdminClient<InterceptedService<Channel, Bearer>>;
 
@@ -40,6 +42,15 @@ pub(crate) fn new_key(name: &str) -> CreateKeyRequest {
         display_name: name.into(),
         permissions: vec!["systems.read".into()],
         ..CreateKeyRequest::default()
+    }
+}
+
+/// An admin key with these permissions.
+pub(crate) fn new_admin_key(name: &str, permissions: &[&str]) -> CreateKeyRequest {
+    CreateKeyRequest {
+        domain: "keyward".into(),
+        permissions: permissions.iter().map(ToString::to_string).collect(),
+        ..new_key(name)
     }
 }
 
@@ -86,13 +97,20 @@ impl Asker {
     }
 
     /// The verdict on a token that wants to read systems, with knowledge of a revision: `ALLOWED`,
-    /// or the reason of a denial.
+    /// or the reason of a denial. Waits for the revision for as long as that takes.
     pub(crate) async fn verdict(&mut self, token: &str, revision: i64) -> String {
         let request = AuthorizeRequest {
             min_revision: revision,
             ..may_read(token)
         };
-        verdict(&self.ask(request).await)
+        let response = eventually("the replica reaches the revision", async || {
+            match self.0.authorize(request.clone()).await {
+                Ok(response) => Some(response.into_inner()),
+                Err(status) if status.code() == Code::Unavailable => None,
+                Err(status) => panic!("{status:?}"),
+            }
+        });
+        verdict(&response.await)
     }
 }
 
@@ -115,7 +133,7 @@ pub(crate) fn verdict(response: &AuthorizeResponse) -> String {
 /// Asserts what an error is, down to its details.
 pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &str) -> Status {
     let Err(status) = result else {
-        panic!("succeeded; expected {code:?} {reason}")
+        panic!("succeeded; expected {code:?} {reason}");
     };
     let details = status.get_error_details();
     let info = details
@@ -124,6 +142,21 @@ pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &s
     let found = (status.code(), info.reason.as_str(), info.domain.as_str());
     assert_eq!(found, (code, reason, "keyward"), "{status:?}");
     status
+}
+
+/// Asserts that a call was refused for want of this permission.
+pub(crate) fn assert_not_permitted<T>(result: Result<T, Status>, permission: &str) {
+    let status = assert_status(result, Code::PermissionDenied, "PERMISSION_MISSING");
+    let details = status.get_error_details();
+    let named = details
+        .error_info()
+        .and_then(|info| info.metadata.get("permission").cloned());
+    assert_eq!(named.as_deref(), Some(permission), "{status:?}");
+}
+
+/// Asserts that a call was refused because an admin key may do more than its caller.
+pub(crate) fn assert_outranks<T>(result: Result<T, Status>) {
+    assert_status(result, Code::PermissionDenied, "OUTRANKS_CALLER");
 }
 
 /// Asserts that a request was refused for these fields, in this order.

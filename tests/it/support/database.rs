@@ -137,19 +137,13 @@ impl Database {
 
     /// A connection to look behind the scenes with.
     pub(crate) async fn connect(&self) -> Client {
-        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
+        connect(&self.url).await
     }
 
     /// One number that a query gives.
     pub(crate) async fn number(&self, query: &str) -> i64 {
-        self.connect()
-            .await
-            .query_one(query, &[])
-            .await
-            .unwrap()
-            .get(0)
+        let row = self.connect().await.query_one(query, &[]).await.unwrap();
+        row.try_get(0).unwrap()
     }
 }
 
@@ -167,6 +161,16 @@ fn url(server: &PrivatePostgres, database: &str) -> String {
     format!("postgresql:///{database}?host={folder}&port={port}&user={user}")
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the connection's task ends with its client"
+)]
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 /// Runs one statement from outside of any runtime of a test.
 fn psql(url: &str, statement: &str) {
     let (url, statement) = (url.to_owned(), statement.to_owned());
@@ -176,8 +180,7 @@ fn psql(url: &str, statement: &str) {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-            tokio::spawn(connection);
+            let client = connect(&url).await;
             client.batch_execute(&statement).await.unwrap();
         });
     };

@@ -2,8 +2,10 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod operator;
 pub(crate) mod raw;
 pub(crate) mod server;
+pub(crate) mod wire;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,62 +1,72 @@
-//! HTTP/2 without a gRPC client on top: to see what becomes of each request.
+//! Requests byte by byte, for what a generated client cannot send.
 
-use std::net::SocketAddr;
+use keyward::rpc::pb;
+use tonic::{
+    Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codegen::http::uri::PathAndQuery,
+    transport::Channel,
+};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use h2::client::{SendRequest, handshake};
-use http::Request;
-use keyward::rpc::pb::AuthorizeResponse;
-use prost::Message;
-use tokio::net::TcpStream;
+/// One field of a message whose value has a length: a text, bytes or a message.
+pub(crate) fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    assert!(number < 16 && value.len() < 128, "one byte each");
+    let length = u8::try_from(value.len()).unwrap();
+    [&[number << 3 | 2, length], value].concat()
+}
 
-/// One connection.
-pub(crate) struct Connection(SendRequest<Bytes>);
+/// Calls a method of `KeyAdmin` with these bytes and reads its answer as a [`pb::CreateKeyResponse`],
+/// which has the shape of most.
+pub(crate) async fn call(
+    channel: Channel,
+    token: &str,
+    method: &str,
+    bytes: Vec<u8>,
+) -> Result<pb::CreateKeyResponse, Status> {
+    let mut client = Grpc::new(channel);
+    client.ready().await.unwrap();
+    let path = format!("/keyward.v1.KeyAdmin/{method}");
+    let path = PathAndQuery::from_maybe_shared(path).unwrap();
+    let mut request = Request::new(bytes);
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    request.metadata_mut().insert("authorization", bearer);
+    let response = client.unary(request, path, Bytes).await?;
+    Ok(response.into_inner())
+}
 
-impl Connection {
-    /// Connects.
-    pub(crate) async fn open(at: SocketAddr) -> Self {
-        let stream = TcpStream::connect(at).await.unwrap();
-        let (requests, connection) = handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        Self(requests)
+struct Bytes;
+
+impl Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = pb::CreateKeyResponse;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
     }
 
-    /// Sends a request; `None` if the connection takes no more. The future is its answer, or why
-    /// there is none.
-    pub(crate) async fn call<M: Message>(
-        &mut self,
-        method: &str,
-        message: &M,
-    ) -> Option<impl Future<Output = Result<AuthorizeResponse, h2::Error>> + Send + use<M>> {
-        let mut requests = self.0.clone().ready().await.ok()?;
-        let request = Request::post(format!("http://keyward{method}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .unwrap();
-        let (answer, mut body) = requests.send_request(request, false).ok()?;
-        body.send_data(framed(message), true).ok()?;
-        Some(async move {
-            let mut answer = answer.await?.into_body();
-            let mut bytes = BytesMut::new();
-            while let Some(data) = answer.data().await {
-                let data = data?;
-                answer.flow_control().release_capacity(data.len())?;
-                bytes.put(data);
-            }
-            let trailers = answer.trailers().await?.expect("gRPC ends with trailers");
-            assert_eq!(trailers.get("grpc-status").unwrap(), "0");
-            bytes.advance(5);
-            Ok(AuthorizeResponse::decode(bytes).unwrap())
-        })
+    fn decoder(&mut self) -> Self {
+        Self
     }
 }
 
-/// A message as gRPC frames it: not compressed, its length, its bytes.
-fn framed(message: &impl Message) -> Bytes {
-    let mut bytes = BytesMut::new();
-    bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(message.encoded_len()).unwrap());
-    message.encode(&mut bytes).unwrap();
-    bytes.freeze()
+impl Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl Decoder for Bytes {
+    type Item = pb::CreateKeyResponse;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        Ok(Some(prost::Message::decode(buffer).unwrap()))
+    }
 }

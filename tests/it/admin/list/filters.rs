@@ -1,0 +1,199 @@
+//! Filters, against what the contract says of each.
+
+use std::collections::BTreeSet;
+
+use keyward::rpc::pb::{CreateKeyRequest, Key, KeyState, ListKeysRequest, RevocationReason};
+
+use super::{
+    super::{deactivate, delete, get, in_seconds, labels, micros, revoke, update, updated},
+    key_of, list, names, of, used,
+};
+use crate::support::{client::create, operator::Site};
+
+/// What the contract says of a filter.
+fn shown(request: &ListKeysRequest, key: &Key) -> bool {
+    let deleted = request.show_deleted || request.states().any(|state| state == KeyState::Deleted);
+    let text = request.search.to_lowercase();
+    let found = |field: &str| field.to_lowercase().contains(&text);
+    let before = |time: &Option<prost_types::Timestamp>, limit: &Option<prost_types::Timestamp>| {
+        time.as_ref()
+            .zip(limit.as_ref())
+            .map(|(time, limit)| micros(time) < micros(limit))
+    };
+    [
+        request.domain.is_empty() || request.domain == key.domain,
+        request.environment.is_empty() || request.environment == key.environment,
+        request.states.is_empty() || request.states.contains(&key.state),
+        deleted || key.state() != KeyState::Deleted,
+        request.created_by.is_empty() || request.created_by == key.created_by,
+        request
+            .labels
+            .iter()
+            .all(|(name, value)| key.labels.get(name) == Some(value)),
+        found(&key.display_name) || found(&key.hint),
+        before(&key.last_used_time, &request.last_used_before).unwrap_or(true),
+        request.expires_before.is_none()
+            || before(&key.expire_time, &request.expires_before).unwrap_or(false),
+    ]
+    .iter()
+    .all(|holds| *holds)
+}
+
+/// Keys that differ in all that can be filtered by; in the order of their creation.
+async fn population(site: &Site, test: &str) -> Vec<Key> {
+    let mut admin = site.admin();
+    let mut other = site.operator(&["keyward.keys"]).await.admin;
+    let base = |name: &str| key_of(test, name);
+    let mut ids = Vec::new();
+    for request in [
+        base("Plain"),
+        CreateKeyRequest {
+            environment: "staging".into(),
+            ..base("Staged needle")
+        },
+        CreateKeyRequest {
+            environment: "development".into(),
+            ..base("NEEDLE in Größe")
+        },
+        CreateKeyRequest {
+            labels: labels(&[("test", test), ("team", "red")]),
+            ..base("Red")
+        },
+        CreateKeyRequest {
+            labels: labels(&[("test", test), ("team", "blue")]),
+            ..base("Blue")
+        },
+        CreateKeyRequest {
+            expire_time: Some(in_seconds(1000)),
+            ..base("Soon")
+        },
+        CreateKeyRequest {
+            expire_time: Some(in_seconds(9000)),
+            ..base("Later 100% _")
+        },
+        CreateKeyRequest {
+            domain: "keyward".into(),
+            permissions: vec![],
+            ..base("Admin")
+        },
+    ] {
+        ids.push(create(&mut admin, request).await.key.id);
+    }
+    for name in ["Off", "Ended", "Over", "Gone"] {
+        ids.push(create(&mut other, base(name)).await.key.id);
+    }
+    let over = Key {
+        id: ids[10].clone(),
+        expire_time: Some(in_seconds(-10)),
+        ..Key::default()
+    };
+    deactivate(&mut admin, &ids[8]).await.unwrap();
+    revoke(&mut admin, &ids[9], RevocationReason::Abuse)
+        .await
+        .unwrap();
+    updated(&mut admin, update(over, &["expire_time"]))
+        .await
+        .unwrap();
+    delete(&mut admin, &ids[11], "Gone").await.unwrap();
+    for (at, ago) in [(0, 500), (1, 100), (3, 100), (11, 500)] {
+        used(site, &ids[at], -ago).await;
+    }
+    let mut keys = Vec::new();
+    for id in ids {
+        keys.push(get(&mut admin, &id).await);
+    }
+    keys
+}
+
+/// Narrows a request in one way.
+type Narrowing = Box<dyn Fn(&mut ListKeysRequest)>;
+
+fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
+    use KeyState::{Active, Deleted, Expired, Inactive, Revoked};
+    let hint = keys[4].hint.clone();
+    let tail = hint.split('…').next_back().unwrap().to_uppercase();
+    let maker = keys[8].created_by.clone();
+    let states = |states: &'static [KeyState]| -> Narrowing {
+        Box::new(move |r| r.states = states.iter().map(|state| (*state).into()).collect())
+    };
+    vec![
+        ("domain", Box::new(|r| r.domain = "default".into())),
+        (
+            "domain of admins",
+            Box::new(|r| r.domain = "keyward".into()),
+        ),
+        ("no such domain", Box::new(|r| r.domain = "no-such".into())),
+        (
+            "environment",
+            Box::new(|r| r.environment = "staging".into()),
+        ),
+        ("active", states(&[Active])),
+        ("inactive", states(&[Inactive])),
+        ("revoked", states(&[Revoked])),
+        ("expired", states(&[Expired])),
+        ("deleted", states(&[Deleted])),
+        ("stopped", states(&[Inactive, Revoked, Inactive])),
+        ("dead or alive", states(&[Active, Deleted])),
+        ("maker", Box::new(move |r| r.created_by.clone_from(&maker))),
+        ("bootstrap", Box::new(|r| r.created_by = "bootstrap".into())),
+        (
+            "label",
+            Box::new(|r| drop(r.labels.insert("team".into(), "red".into()))),
+        ),
+        (
+            "other label",
+            Box::new(|r| drop(r.labels.insert("team".into(), String::new()))),
+        ),
+        ("name", Box::new(|r| r.search = "nEEdle".into())),
+        (
+            "umlaut",
+            Box::new(|r| r.search = "in größe".replace('g', "G")),
+        ),
+        ("pattern", Box::new(|r| r.search = "0% _".into())),
+        ("wildcard", Box::new(|r| r.search = "%".into())),
+        ("hint", Box::new(move |r| r.search.clone_from(&tail))),
+        (
+            "hint with its dots",
+            Box::new(move |r| r.search.clone_from(&hint)),
+        ),
+        (
+            "unused",
+            Box::new(|r| r.last_used_before = Some(in_seconds(-300))),
+        ),
+        (
+            "expiring",
+            Box::new(|r| r.expires_before = Some(in_seconds(5000))),
+        ),
+        (
+            "expired by time",
+            Box::new(|r| r.expires_before = Some(in_seconds(0))),
+        ),
+        ("all", Box::new(|r| r.show_deleted = true)),
+    ]
+}
+
+#[tokio::test]
+async fn every_filter_alone_and_with_every_other_shows_what_it_says() {
+    let site = Site::shared();
+    let mut admin = site.admin();
+    let keys = population(&site, "filters").await;
+    let narrowings = narrowings(&keys);
+    let mut seen = BTreeSet::new();
+    for (at, (one, narrow)) in narrowings.iter().enumerate() {
+        for (other, narrow_more) in &narrowings[at..] {
+            let mut request = of("filters");
+            narrow(&mut request);
+            narrow_more(&mut request);
+            let expected: Vec<_> = keys
+                .iter()
+                .filter(|key| shown(&request, key))
+                .cloned()
+                .collect();
+            let found = list(&mut admin, request).await;
+            assert_eq!(names(&found), names(&expected), "{one} and {other}");
+            assert_eq!(found, expected, "{one} and {other}");
+            seen.insert(names(&found).join(", "));
+        }
+    }
+    assert!(seen.len() > 20, "the filters tell keys apart: {seen:?}");
+}

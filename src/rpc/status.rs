@@ -123,15 +123,13 @@ pub(super) fn unauthenticated(reason: Reason) -> Status {
 pub(super) fn admin(error: AdminError) -> Status {
     match error {
         AdminError::NotPermitted { permission } => {
-            let info = HashMap::from([(String::from("permission"), permission.to_owned())]);
-            let details = ErrorDetails::with_error_info("PERMISSION_MISSING", DOMAIN, info);
-            Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
+            lacking("PERMISSION_MISSING", permission, error.to_string())
+        }
+        AdminError::OutranksCaller { ref grant } => {
+            lacking("OUTRANKS_CALLER", grant, error.to_string())
         }
         AdminError::CallerStopped => unauthenticated(Reason::KeyInactive),
         AdminError::CallerChanged => passing("REPLICA_STALE", error.to_string()),
-        AdminError::OutranksCaller { .. } => {
-            plain(Code::PermissionDenied, "OUTRANKS_CALLER", error.to_string())
-        }
         AdminError::UnknownKey(_) | AdminError::UnknownToken => {
             plain(Code::NotFound, "KEY_NOT_FOUND", error.to_string())
         }
@@ -141,6 +139,13 @@ pub(super) fn admin(error: AdminError) -> Status {
         AdminError::NoRandomness(error) => internal(&chain(&error)),
         AdminError::Store(error) => store(&error),
     }
+}
+
+/// A permission that the caller lacks, in words and for programs.
+fn lacking(reason: &str, permission: &str, message: String) -> Status {
+    let info = HashMap::from([(String::from("permission"), permission.to_owned())]);
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, info);
+    Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
 fn refused(refusal: Refusal) -> Status {

@@ -47,14 +47,16 @@ const CHANGES: &str = "-- log.changes
         WHERE revision > $1 AND revision <= $2)
     ORDER BY revision";
 
-/// The columns that a [`KeyRow`] is made of, in the order of [`COPY_TYPES`].
+/// The columns that a [`KeyRow`] is made of, in the order of [`COPY_TYPES`]. Labels of a form that we
+/// never write become text that cannot be read, so that they fail for their key and not for all.
 macro_rules! key_row {
     () => {
         "SELECT id, environment,
             domain || E'\\n' || array_to_string(permissions, ' ')
                 || E'\\n' || array_to_string(route_rules, E'\\n') AS profile,
-            CASE WHEN labels = '{}' THEN '' ELSE (
-                SELECT string_agg(label.key || '=' || label.value, E'\\n' ORDER BY label.key)
+            CASE WHEN labels = '{}' THEN '' WHEN jsonb_typeof(labels) <> 'object' THEN '?' ELSE (
+                SELECT string_agg(label.key || '=' || coalesce(label.value, E'\\t'), E'\\n'
+                    ORDER BY label.key)
                 FROM jsonb_each_text(labels) AS label) END AS labels,
             standing = 'active' AS active, not_before_at, expire_at, digest, retiring_digest,
             retiring_expire_at

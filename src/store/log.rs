@@ -280,6 +280,9 @@ fn check(
     if reached.revision == applied.revision && head.revision != applied.revision {
         return Err(broken("the changes up to the last revision are missing"));
     }
+    if reached.revision == head.revision && reached != *head {
+        return Err(broken("the last revision is another one than its log says"));
+    }
     ids.sort_unstable();
     ids.dedup();
     Ok((reached, ids))

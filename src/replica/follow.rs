@@ -4,7 +4,7 @@
 //! timer in any case. Whatever goes wrong, it begins again with a new connection and never gives up;
 //! decisions go on from what is in memory, and their `data_age` grows.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},
@@ -28,7 +28,7 @@ use crate::{
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
 /// How long a notification may take before we say that none comes.
-const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
+const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 /// The least time between two questions that callers hurry us to.
 const NUDGE_SPACING: Duration = Duration::from_millis(5);
 
@@ -109,9 +109,14 @@ impl Follower {
         wake: &Notify,
         position: &mut Option<Position>,
     ) -> StoreError {
-        match self.read_on(reader, wake, position).await {
-            Ok(never) => match never {},
-            Err(error) => error,
+        // listening begins before reading, so that nothing falls between the two
+        if let Err(error) = reader.listen().await {
+            return error;
+        }
+        let store = self.store.clone();
+        tokio::select! {
+            never = probe(&store) => match never {},
+            Err(error) = self.read_on(reader, wake, position) => error,
         }
     }
 
@@ -120,14 +125,11 @@ impl Follower {
         reader: &LogReader,
         wake: &Notify,
         position: &mut Option<Position>,
-    ) -> Result<std::convert::Infallible, StoreError> {
-        // listening begins before reading, so that nothing falls between the two
-        reader.listen().await?;
+    ) -> Result<Infallible, StoreError> {
         let mut applied = match position {
             Some(applied) => applied.clone(),
             None => position.insert(self.load(reader).await?).clone(),
         };
-        self.store.probe_notify().await?;
         let mut mode = Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX));
         loop {
             let asked = clock::boot();
@@ -184,6 +186,15 @@ impl Follower {
         );
         Ok(position)
     }
+}
+
+/// Sends one notification, while reading goes on: the pool that it takes a connection from may be
+/// busy.
+async fn probe(store: &Store) -> Infallible {
+    if let Err(error) = store.probe().await {
+        debug!(error = chain(&error), "cannot try whether NOTIFY arrives");
+    }
+    pending().await
 }
 
 enum Woken {

@@ -132,15 +132,13 @@ impl Store {
         };
         Ok((LogReader { client }, driver))
     }
-}
 
-impl Store {
-    /// Sends a notification on another connection than the reader's, as a commit would, to see
-    /// whether it arrives there.
-    pub async fn probe_notify(&self) -> Result<(), StoreError> {
+    /// Sends a notification, to see whether it reaches the readers. Not on the connection of one:
+    /// even a pooler lets its own come back to who sends it.
+    pub async fn probe(&self) -> Result<(), StoreError> {
         let probe = "-- log.probe\nNOTIFY keyward, 'probe'";
-        self.read(async { Ok(self.session().await?.client.batch_execute(probe).await?) })
-            .await
+        let session = self.session().await?;
+        in_time(STATEMENT_TIME_MAX, session.client.batch_execute(probe)).await
     }
 }
 

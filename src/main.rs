@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use keyward::{
     app::{self, commands, database::DatabaseError},
-    config::{Cli, Command, LogArgs, ServeArgs},
+    config::{Cli, Command, InvalidSetting, LogArgs, ServeArgs},
     postgres::PostgresError,
     telemetry::{self, chain},
 };
@@ -14,6 +14,8 @@ use tracing::error;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// As clap ends when it cannot read a flag.
+const EXIT_USAGE: u8 = 2;
 /// `EX_UNAVAILABLE` of sysexits.h: a program that this one needs is not installed.
 const EXIT_NO_POSTGRES: u8 = 69;
 
@@ -39,13 +41,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!(error = format!("{failure:#}"), "failed");
-            match failure.downcast_ref() {
-                Some(DatabaseError::Postgres(PostgresError::NoBinaries { .. })) => {
-                    ExitCode::from(EXIT_NO_POSTGRES)
-                }
-                _ => ExitCode::FAILURE,
-            }
+            exit_code(&failure)
         }
+    }
+}
+
+fn exit_code(failure: &anyhow::Error) -> ExitCode {
+    match failure.downcast_ref() {
+        Some(DatabaseError::Postgres(PostgresError::NoBinaries { .. })) => {
+            ExitCode::from(EXIT_NO_POSTGRES)
+        }
+        Some(DatabaseError::Setting(_)) => ExitCode::from(EXIT_USAGE),
+        _ if failure.is::<InvalidSetting>() => ExitCode::from(EXIT_USAGE),
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -41,11 +41,12 @@ impl Load {
         let answered = Arc::new(AtomicU64::new(0));
         let mut set = JoinSet::new();
         for _ in 0..workers {
-            let (mut asker, token) = (server.asker(), token.to_owned());
+            let (Asker(mut client), token) = (server.asker(), token.to_owned());
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             set.spawn(async move {
                 while !stop.load(Relaxed) {
-                    assert_eq!(verdict(&asker.ask(may_read(&token)).await), "ALLOWED");
+                    let answer = client.authorize(may_read(&token)).await.unwrap();
+                    assert_eq!(verdict(answer.get_ref()), "ALLOWED");
                     answered.fetch_add(1, Relaxed);
                 }
             });

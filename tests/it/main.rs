@@ -1,14 +1,20 @@
 //! Keyward as its users have it: the real program, a real PostgreSQL, real clients over the wire.
 #![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "in a test, what fails here is the result"
+    reason = "a test's helper fails as the test does, and nothing here is part of the service"
 )]
 
 mod postgres;
-#[cfg(test)]
 mod support;
 
-#[cfg(test)]
 mod admin;
-#[cfg(test)]
+mod authorize;
 mod faults;
+mod follow;
+mod listeners;
+mod usage;

@@ -7,4 +7,4 @@
 
 mod life;
 mod refusal;
-mod support;
+pub(crate) mod support;

@@ -14,10 +14,10 @@ use keyward::postgres::{Connection, Durability, Options, PostgresError, PrivateP
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder of one test, gone with it.
-pub(super) struct Scratch(pub PathBuf);
+pub(crate) struct Scratch(pub PathBuf);
 
 impl Scratch {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("keyward-pg-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).expect("a scratch folder");
         // The server runs as another user if the tests run as root.
@@ -25,7 +25,7 @@ impl Scratch {
         Self(path.canonicalize().expect("the real path"))
     }
 
-    pub(super) fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 }

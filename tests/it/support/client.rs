@@ -11,7 +11,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::eventually;
+use super::{TIME_MAX, eventually};
 
 /// A client of `KeyAdmin` with a key.
 pub(crate) type Admin = KeyAdminClient<InterceptedService<Channel, Bearer>>;
@@ -91,9 +91,17 @@ impl Asker {
         Self(AuthorizeClient::new(channel))
     }
 
-    /// The answer to a request.
+    /// The answer to a request; if it wants a revision, from whenever that is there: a loaded machine
+    /// may take longer than a call waits.
     pub(crate) async fn ask(&mut self, request: AuthorizeRequest) -> AuthorizeResponse {
-        self.0.authorize(request).await.unwrap().into_inner()
+        eventually("the revision is reached", async || {
+            match self.0.authorize(request.clone()).await {
+                Ok(response) => Some(response.into_inner()),
+                Err(status) if reason_of(&status) == "REVISION_NOT_REACHED" => None,
+                Err(status) => panic!("{status:?}"),
+            }
+        })
+        .await
     }
 
     /// The verdict on a token that wants to read systems, with knowledge of a revision: `ALLOWED`,
@@ -114,6 +122,20 @@ impl Asker {
     }
 }
 
+impl Asker {
+    /// Waits until the verdict on a token is this one, without asking for any revision.
+    pub(crate) async fn until(&mut self, token: &str, expected: &str) {
+        let mut last = String::new();
+        let reached = tokio::time::timeout(TIME_MAX, async {
+            while last != expected {
+                last = self.verdict(token, 0).await;
+            }
+        });
+        let in_time = reached.await.is_ok();
+        assert!(in_time, "not {expected} within {TIME_MAX:?}, but {last}");
+    }
+}
+
 /// `ALLOWED`, or the status and reason of a denial.
 pub(crate) fn verdict(response: &AuthorizeResponse) -> String {
     let reason = pb::Reason::try_from(response.reason).unwrap();
@@ -130,17 +152,20 @@ pub(crate) fn verdict(response: &AuthorizeResponse) -> String {
     }
 }
 
+/// What programs match on in an error; empty if it is not one of ours.
+pub(crate) fn reason_of(status: &Status) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().filter(|info| info.domain == "keyward");
+    info.map(|info| info.reason.clone()).unwrap_or_default()
+}
+
 /// Asserts what an error is, down to its details.
 pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &str) -> Status {
     let Err(status) = result else {
         panic!("succeeded; expected {code:?} {reason}");
     };
-    let details = status.get_error_details();
-    let info = details
-        .error_info()
-        .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
-    let found = (status.code(), info.reason.as_str(), info.domain.as_str());
-    assert_eq!(found, (code, reason, "keyward"), "{status:?}");
+    let found = (status.code(), reason_of(&status));
+    assert_eq!(found, (code, reason.to_owned()), "{status:?}");
     status
 }
 

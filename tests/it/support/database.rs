@@ -12,7 +12,7 @@ use std::{
 
 use keyward::postgres::{Durability, Options, PrivatePostgres};
 use rustix::fs::{FlockOperation, flock, statvfs};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls, config::Host};
 
 use super::KEYWARD;
 
@@ -76,6 +76,19 @@ impl Cluster {
         }
     }
 
+    /// A database with nothing in it.
+    fn empty_database(&self) -> Database {
+        let name = format!("test_{}", self.databases.fetch_add(1, Relaxed));
+        psql(
+            &url_of(&self.server, "keyward"),
+            &format!("CREATE DATABASE {name}"),
+        );
+        Database {
+            url: url(&self.server, &name),
+            root_token: String::new(),
+        }
+    }
+
     /// The id of the server's first process.
     pub(crate) fn pid(&self) -> u32 {
         self.server.pid()
@@ -133,6 +146,31 @@ impl Database {
     /// A fresh database on the shared server.
     pub(crate) fn new() -> Self {
         shared().database()
+    }
+
+    /// A database on the shared server with nothing in it.
+    pub(crate) fn empty() -> Self {
+        shared().empty_database()
+    }
+
+    /// Its server's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let config: Config = self.url.parse().unwrap();
+        match (config.get_hosts(), config.get_ports()) {
+            ([Host::Unix(folder)], [port]) => folder.join(format!(".s.PGSQL.{port}")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The same database by way of another socket folder, with the same port in the socket's name.
+    pub(crate) fn by_way_of(&self, folder: &Path) -> Self {
+        let config: Config = self.url.parse().unwrap();
+        let (name, user) = (config.get_dbname().unwrap(), config.get_user().unwrap());
+        let (folder, port) = (folder.display(), config.get_ports()[0]);
+        Self {
+            url: format!("postgresql:///{name}?host={folder}&port={port}&user={user}"),
+            root_token: self.root_token.clone(),
+        }
     }
 
     /// A connection to look behind the scenes with.

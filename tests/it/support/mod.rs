@@ -2,7 +2,11 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod gate;
+pub(crate) mod log;
 pub(crate) mod operator;
+pub(crate) mod pgbouncer;
+pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod wire;

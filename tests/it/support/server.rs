@@ -15,10 +15,11 @@ use tonic_health::pb::{
 };
 
 use super::{
-    KEYWARD, TIME_MAX,
+    TIME_MAX,
     client::{Admin, Asker, admin_with},
     database::{Database, PEPPER},
     eventually, log_folder,
+    program::{anywhere, program},
 };
 
 static SERVERS: AtomicU32 = AtomicU32::new(0);
@@ -49,12 +50,11 @@ impl Server {
 
     /// Starts a server and waits until it listens; it may not serve yet.
     pub(crate) async fn launch(database: &Database, arguments: &[&str]) -> Self {
-        let mut command = Command::new(KEYWARD);
+        let mut command = program(&["serve"]);
         command
-            .arg("serve")
             .env("DATABASE_URL", &database.url)
-            .env("KEYWARD_PEPPER", PEPPER);
-        command.args(arguments);
+            .env("KEYWARD_PEPPER", PEPPER)
+            .args(arguments);
         Self::spawn(command, database.root_token.clone()).await
     }
 
@@ -62,14 +62,10 @@ impl Server {
     pub(crate) async fn spawn(mut command: Command, root_token: String) -> Self {
         let number = SERVERS.fetch_add(1, Relaxed);
         let log = log_folder().join(format!("{}-{number}.log", std::process::id()));
+        anywhere(&mut command);
         let child = command
-            .args([
-                "--authorize-listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-            ])
-            .args(["--log-format", "json", "--log-level", "trace"])
+            .env("KEYWARD_LOG_FORMAT", "json")
+            .env("KEYWARD_LOG_LEVEL", "trace")
             .stdin(Stdio::null())
             .stdout(File::create(log.with_extension("out")).unwrap())
             .stderr(File::create(&log).unwrap())
@@ -128,6 +124,16 @@ impl Server {
             .map(str::to_owned)
     }
 
+    /// Waits until the log has a line with this text, and returns it.
+    pub(crate) async fn until_logged(&self, text: &str) -> String {
+        eventually(text, async || self.log_line(text)).await
+    }
+
+    /// How many lines of the log have this text.
+    pub(crate) fn count_logged(&self, text: &str) -> usize {
+        self.logged().matches(text).count()
+    }
+
     /// Waits until health says that it serves.
     pub(crate) async fn until_serving(&self) {
         eventually("the server serves", async || {
@@ -164,6 +170,13 @@ impl Server {
     /// Its process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Ends it in order, as a service manager does.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended().await;
+        assert!(status.success(), "{status}:\n{}", self.logged());
     }
 
     /// Sends a signal.

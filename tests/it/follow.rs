@@ -1,0 +1,5 @@
+//! Replicas and the change log: what one server changes, all others soon know.
+
+mod broken;
+mod catching_up;
+mod changes;

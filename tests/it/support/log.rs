@@ -1,0 +1,27 @@
+//! The change log, written as other programs, restored backups and accidents would.
+
+use tokio_postgres::{Client, GenericClient};
+
+/// Takes a revision that changes these keys, as the last act of a transaction.
+pub(crate) async fn conclude(client: &impl GenericClient, keys: &[&str]) -> i64 {
+    const CONCLUDE: &str = "WITH head AS (
+            UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid()
+            RETURNING revision, nonce
+        ), logged AS (
+            INSERT INTO keyward.change_log (revision, kind, subject, nonce)
+            SELECT head.revision, 'key', changed.id, head.nonce
+            FROM head, unnest($1::text[]) AS changed (id)
+        )
+        SELECT revision, pg_notify('keyward', '')::text FROM head";
+    let row = client.query_one(CONCLUDE, &[&keys]).await.unwrap();
+    row.get("revision")
+}
+
+/// Changes rows behind the program's back, and logs it as changes of these keys.
+pub(crate) async fn change(client: &mut Client, statements: &str, keys: &[&str]) -> i64 {
+    let tx = client.transaction().await.unwrap();
+    tx.batch_execute(statements).await.unwrap();
+    let revision = conclude(&tx, keys).await;
+    tx.commit().await.unwrap();
+    revision
+}

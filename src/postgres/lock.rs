@@ -1,7 +1,7 @@
 //! Owns `owner.lock`: which process a data folder belongs to.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process;
@@ -32,21 +32,31 @@ impl OwnerLock {
             .mode(0o600)
             .open(&path)
             .map_err(PostgresError::file("open", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(PostgresError::InUse {
-                    path: data_dir.to_path_buf(),
-                    owner: owner(&path),
-                });
-            }
-            Err(errno) => return Err(PostgresError::file("lock", &path)(errno.into())),
+        if !wait_for(&file).map_err(PostgresError::file("lock", &path))? {
+            return Err(PostgresError::InUse {
+                path: data_dir.to_path_buf(),
+                owner: owner(&path),
+            });
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", process::id()))
             .map_err(PostgresError::file("write", &path))?;
         Ok(Self { _held: file })
+    }
+}
+
+/// Takes the lock; false if somebody keeps it. It is tried for a moment: a child that an owner was
+/// starting when it was killed has it until it becomes another program.
+fn wait_for(file: &File) -> io::Result<bool> {
+    let until = Deadline::after(Duration::from_millis(500));
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) if until.is_over() => return Ok(false),
+            Err(Errno::WOULDBLOCK) => thread::sleep(Duration::from_millis(5)),
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 

@@ -297,7 +297,7 @@ async fn a_kill_in_the_middle_of_writes_loses_nothing_and_halves_nothing() {
         .await;
     }
 
-    let server = Server::spawn(private(&folder), token.clone()).await;
+    let mut server = Server::spawn(private(&folder), token.clone()).await;
     server.until_serving().await;
     let mut admin = server.admin_as(&token);
     for (number, token) in &tokens {
@@ -336,7 +336,8 @@ async fn a_kill_in_the_middle_of_writes_loses_nothing_and_halves_nothing() {
         0,
         "log, audit and keys agree"
     );
-    drop(server);
+    server.signal(Signal::TERM);
+    assert!(server.ended().await.success());
     fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -6,10 +6,7 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 2] = [
-    "proto/keyward/v1/authorize.proto",
-    "proto/keyward/v1/key_admin.proto",
-];
+const PROTOS: [&str; 2] = ["proto/keyward/v1/authorize.proto", "proto/keyward/v1/key_admin.proto"];
 
 /// Messages that hold a token: prost would print it in `Debug`, `rpc::redact` writes one that does not.
 const SECRET_MESSAGES: [&str; 5] = [
@@ -24,13 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
 
-    let out = std::env::var_os("OUT_DIR")
-        .map(PathBuf::from)
-        .ok_or("OUT_DIR is not set")?;
-    fs::write(
-        out.join("keyward_descriptor.bin"),
-        descriptors.encode_to_vec(),
-    )?;
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or("OUT_DIR is not set")?;
+    fs::write(out.join("keyward_descriptor.bin"), descriptors.encode_to_vec())?;
 
     tonic_prost_build::configure()
         .btree_map(".") // one order, so that equal messages have equal bytes

@@ -54,21 +54,14 @@ pub fn authorize(
     question: &Question<'_>,
     terms: Terms,
 ) -> Result<Outcome, NotReady> {
-    let Terms {
-        now,
-        revision_min,
-        record,
-    } = terms;
+    let Terms { now, revision_min, record } = terms;
     let knowledge = hot.replica.knowledge(now.boot, revision_min)?;
     let found = find(hot, presented);
     let subject = match &found {
         Found::Missing => Subject::Missing,
         Found::Malformed => Subject::Malformed,
         Found::Unknown => Subject::Unknown,
-        Found::Key(key, secret_end) => Subject::Known {
-            key,
-            secret_end: *secret_end,
-        },
+        Found::Key(key, secret_end) => Subject::Known { key, secret_end: *secret_end },
     };
     let decision = decide(subject, question, now.wall);
     let key = match found {
@@ -78,11 +71,7 @@ pub fn authorize(
     if let (Decision::Allow, Record::Use, Some(key)) = (decision, record, &key) {
         hot.ledger.record(key, now.wall);
     }
-    Ok(Outcome {
-        decision,
-        key,
-        knowledge,
-    })
+    Ok(Outcome { decision, key, knowledge })
 }
 
 /// Under which terms to decide.

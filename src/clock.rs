@@ -8,18 +8,13 @@ use crate::model::time::{BootTime, Now, Timestamp};
 
 /// Reads both clocks.
 pub fn now() -> Now {
-    Now {
-        wall: wall(),
-        boot: boot(),
-    }
+    Now { wall: wall(), boot: boot() }
 }
 
 /// Reads the wall clock.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall() -> Timestamp {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
 }
 

@@ -98,12 +98,7 @@ pub struct ServeArgs {
     pub authorize_connections: NonZeroUsize,
 
     /// Open connections on the admin listener; more are closed at once
-    #[arg(
-        long,
-        env = "KEYWARD_ADMIN_CONNECTIONS",
-        value_name = "NUMBER",
-        default_value = "500"
-    )]
+    #[arg(long, env = "KEYWARD_ADMIN_CONNECTIONS", value_name = "NUMBER", default_value = "500")]
     pub admin_connections: NonZeroUsize,
 
     /// How long decisions go on without word from the database; then they are UNAVAILABLE
@@ -165,12 +160,7 @@ pub struct DatabaseArgs {
     pub database_url_file: Option<OsString>,
 
     /// Connections to the database at most, but for one that follows changes
-    #[arg(
-        long,
-        env = "KEYWARD_DATABASE_CONNECTIONS",
-        value_name = "NUMBER",
-        default_value = "8"
-    )]
+    #[arg(long, env = "KEYWARD_DATABASE_CONNECTIONS", value_name = "NUMBER", default_value = "8")]
     pub database_connections: NonZeroUsize,
 
     /// The private PostgreSQL's folder [default: /var/lib/keyward as root, else
@@ -190,12 +180,7 @@ pub struct SecretArgs {
     /// The secret that stored keys are digested with, at least 32 bytes, the same for all that
     /// share a database; for the private PostgreSQL one is made in its folder. Give it as a
     /// variable or a file: the command line can be seen by others
-    #[arg(
-        long,
-        env = "KEYWARD_PEPPER",
-        value_name = "TEXT",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "KEYWARD_PEPPER", value_name = "TEXT", hide_env_values = true)]
     pub pepper: Option<String>,
 
     /// A file with that secret
@@ -211,21 +196,11 @@ pub struct SecretArgs {
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// error, warn, info, debug or trace, also by part: warn,keyward=debug
-    #[arg(
-        long,
-        env = "KEYWARD_LOG_LEVEL",
-        value_name = "LEVEL",
-        default_value = "info"
-    )]
+    #[arg(long, env = "KEYWARD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
 
     /// How log lines look; they go to standard error
-    #[arg(
-        long,
-        env = "KEYWARD_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
+    #[arg(long, env = "KEYWARD_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
@@ -342,9 +317,7 @@ impl SecretArgs {
         let Some(text) = text_or_file(given, (PEPPER, PEPPER_FILE))? else {
             return Ok(None);
         };
-        Pepper::parse(text.as_bytes())
-            .map(Some)
-            .map_err(InvalidSetting::Pepper)
+        Pepper::parse(text.as_bytes()).map(Some).map_err(InvalidSetting::Pepper)
     }
 }
 

@@ -24,18 +24,13 @@ fn main() -> ExitCode {
         // without arguments, but with what the environment sets
         Command::Serve(Box::new(ServeArgs::parse_from(["keyward"])))
     });
-    let LogArgs {
-        log_level,
-        log_format,
-    } = match &command {
+    let LogArgs { log_level, log_format } = match &command {
         Command::Serve(args) => &args.log,
         Command::Migrate(args) => &args.log,
         Command::Bootstrap(args) => &args.log,
     };
     if let Err(invalid) = telemetry::start(log_level, *log_format) {
-        Cli::command()
-            .error(ErrorKind::ValueValidation, chain(&invalid))
-            .exit();
+        Cli::command().error(ErrorKind::ValueValidation, chain(&invalid)).exit();
     }
     match run(&command) {
         Ok(()) => ExitCode::SUCCESS,

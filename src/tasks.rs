@@ -17,11 +17,7 @@ impl Tasks {
     /// No tasks yet, and where the name of a vital task arrives that ended before its time.
     pub fn new() -> (Self, mpsc::Receiver<&'static str>) {
         let (died, deaths) = mpsc::channel(1);
-        let tasks = Self {
-            tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            died,
-        };
+        let tasks = Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), died };
         (tasks, deaths)
     }
 
@@ -42,11 +38,7 @@ impl Tasks {
 
     /// For what runs elsewhere and must go on until `stop`: to be held for as long as it does.
     pub fn alarm(&self, name: &'static str, stop: &CancellationToken) -> Alarm {
-        Alarm {
-            name,
-            stop: stop.clone(),
-            died: self.died.clone(),
-        }
+        Alarm { name, stop: stop.clone(), died: self.died.clone() }
     }
 
     /// Tells all tasks to end and waits for them. Says whether they did in time.

@@ -68,12 +68,7 @@ pub async fn admin_exists(admin: &Admin, now: Timestamp) -> Result<bool, AdminEr
 }
 
 const fn intent(now: Timestamp) -> Intent {
-    Intent {
-        action: "keys.bootstrap",
-        actor: Actor::Bootstrap,
-        peer: None,
-        time: now,
-    }
+    Intent { action: "keys.bootstrap", actor: Actor::Bootstrap, peer: None, time: now }
 }
 
 fn root_settings() -> Result<Settings, StoreError> {

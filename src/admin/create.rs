@@ -97,12 +97,7 @@ pub(super) async fn insert(
         }
     }
     // after a repeated request is recognised, whose time may have passed meanwhile
-    if draft
-        .settings
-        .validity
-        .expire
-        .is_some_and(|end| end <= draft.create_time)
-    {
+    if draft.settings.validity.expire.is_some_and(|end| end <= draft.create_time) {
         return Err(EXPIRED_FROM_THE_START);
     }
     if !tx.domain_exists(&draft.domain).await? {
@@ -120,15 +115,11 @@ pub(super) async fn insert(
     Opened::commit(key, token, tx).await
 }
 
-const EXPIRED_FROM_THE_START: AdminError = AdminError::Invalid {
-    field: "expire_time",
-    message: "must lie in the future",
-};
+const EXPIRED_FROM_THE_START: AdminError =
+    AdminError::Invalid { field: "expire_time", message: "must lie in the future" };
 
-const UNKNOWN_DOMAIN: AdminError = AdminError::Invalid {
-    field: "domain",
-    message: "must be a domain that exists",
-};
+const UNKNOWN_DOMAIN: AdminError =
+    AdminError::Invalid { field: "domain", message: "must be a domain that exists" };
 
 const UNKNOWN_ENVIRONMENT: AdminError = AdminError::Invalid {
     field: "environment",

@@ -15,12 +15,7 @@ pub async fn activate_key(
     call: &Call,
     target: &Target,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.activate",
-        action: Action::Write,
-        target,
-        effect: Effect::Apply,
-    };
+    let task = Task { name: "keys.activate", action: Action::Write, target, effect: Effect::Apply };
     change(admin, call, &task, |key| Ok(key.activate(call.now)?)).await
 }
 
@@ -30,12 +25,8 @@ pub async fn deactivate_key(
     call: &Call,
     target: &Target,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.deactivate",
-        action: Action::Write,
-        target,
-        effect: Effect::Apply,
-    };
+    let task =
+        Task { name: "keys.deactivate", action: Action::Write, target, effect: Effect::Apply };
     change(admin, call, &task, |key| Ok(key.deactivate(call.now)?)).await
 }
 
@@ -47,20 +38,10 @@ pub async fn revoke_key(
     reason: RevocationReason,
     comment: &Prose,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.revoke",
-        action: Action::Revoke,
-        target,
-        effect: Effect::Apply,
-    };
+    let task = Task { name: "keys.revoke", action: Action::Revoke, target, effect: Effect::Apply };
     change(admin, call, &task, |key| {
         let by = Actor::Key(call.caller.key);
-        let revocation = Revocation {
-            reason,
-            comment: comment.clone(),
-            time: call.now,
-            by,
-        };
+        let revocation = Revocation { reason, comment: comment.clone(), time: call.now, by };
         Ok(key.revoke(revocation)?)
     })
     .await
@@ -73,12 +54,7 @@ pub async fn delete_key(
     target: &Target,
     confirm: &str,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.delete",
-        action: Action::Delete,
-        target,
-        effect: Effect::Apply,
-    };
+    let task = Task { name: "keys.delete", action: Action::Delete, target, effect: Effect::Apply };
     change(admin, call, &task, |key| {
         if key.settings.display_name.as_str() != confirm {
             return Err(AdminError::Invalid {
@@ -97,12 +73,8 @@ pub async fn undelete_key(
     call: &Call,
     target: &Target,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.undelete",
-        action: Action::Delete,
-        target,
-        effect: Effect::Apply,
-    };
+    let task =
+        Task { name: "keys.undelete", action: Action::Delete, target, effect: Effect::Apply };
     change(admin, call, &task, |key| Ok(key.undelete(call.now)?)).await
 }
 

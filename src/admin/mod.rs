@@ -152,33 +152,19 @@ impl MayBeConflict for AdminError {
 impl Opened {
     /// Nothing was made: a key as it is, or would be.
     async fn nothing(key: Key, tx: WriteTx<'_>) -> Result<Self, AdminError> {
-        Ok(Self {
-            changed: Changed {
-                key,
-                revision: tx.abandon().await?,
-            },
-            token: None,
-        })
+        Ok(Self { changed: Changed { key, revision: tx.abandon().await? }, token: None })
     }
 
     /// A token was made for a key.
     async fn commit(key: Key, token: Token, tx: WriteTx<'_>) -> Result<Self, AdminError> {
-        Ok(Self {
-            changed: Changed {
-                key,
-                revision: tx.commit().await?,
-            },
-            token: Some(token),
-        })
+        Ok(Self { changed: Changed { key, revision: tx.commit().await? }, token: Some(token) })
     }
 }
 
 impl Admin {
     fn new_id(&self, now: Timestamp) -> Result<KeyId, NoRandomness> {
         let mut bytes = [0; 10];
-        self.random
-            .fill(&mut bytes)
-            .map_err(|ring::error::Unspecified| NoRandomness)?;
+        self.random.fill(&mut bytes).map_err(|ring::error::Unspecified| NoRandomness)?;
         Ok(KeyId::new(now, bytes))
     }
 
@@ -192,10 +178,7 @@ impl Admin {
             return Ok(None);
         };
         let token = Token::generate(&self.brand, &tag, &self.random)?;
-        let secret = Secret {
-            digest: token.digest(&self.pepper),
-            hint: token.hint(),
-        };
+        let secret = Secret { digest: token.digest(&self.pepper), hint: token.hint() };
         Ok(Some((token, secret)))
     }
 }
@@ -210,12 +193,7 @@ impl Call {
         action: &'static str,
     ) -> Result<WriteTx<'a>, AdminError> {
         let actor = Actor::Key(self.caller.key);
-        let intent = Intent {
-            action,
-            actor,
-            peer: self.peer,
-            time: self.now,
-        };
+        let intent = Intent { action, actor, peer: self.peer, time: self.now };
         let tx = session.write(intent).await?;
         match tx.get_key(self.caller.key).await? {
             Some(key) if key.state(self.now) != KeyState::Active => Err(AdminError::CallerStopped),
@@ -231,18 +209,14 @@ impl Call {
         if reach.keys || reach.admins {
             Ok(())
         } else {
-            Err(AdminError::NotPermitted {
-                permission: action.names().0,
-            })
+            Err(AdminError::NotPermitted { permission: action.names().0 })
         }
     }
 
     /// Whether the caller may do this to this key.
     fn require(&self, action: Action, key: &Key) -> Result<(), AdminError> {
         if !self.caller.may(action, &key.domain) {
-            return Err(AdminError::NotPermitted {
-                permission: action.permission(&key.domain),
-            });
+            return Err(AdminError::NotPermitted { permission: action.permission(&key.domain) });
         }
         match action {
             Action::Read => Ok(()),
@@ -257,9 +231,7 @@ impl Call {
         let outranks = self.caller.profile.grants.first_uncovered(grants);
         match outranks.filter(|_| key.domain.is_of_admins()) {
             None => Ok(()),
-            Some(grant) => Err(AdminError::OutranksCaller {
-                grant: grant.as_str().into(),
-            }),
+            Some(grant) => Err(AdminError::OutranksCaller { grant: grant.as_str().into() }),
         }
     }
 }
@@ -267,16 +239,13 @@ impl Call {
 impl Target {
     /// Reads the key, keeps others from it, and checks that the caller may and means this version.
     async fn lock(&self, tx: &WriteTx<'_>, call: &Call, action: Action) -> Result<Key, AdminError> {
-        let key = tx
-            .lock_key(self.id)
-            .await?
-            .ok_or(AdminError::UnknownKey(self.id))?;
+        let key = tx.lock_key(self.id).await?.ok_or(AdminError::UnknownKey(self.id))?;
         call.require(action, &key)?;
         let present = key.etag();
         match &self.etag {
-            Some(etag) if **etag != *present => Err(AdminError::StaleEtag {
-                present: present.into(),
-            }),
+            Some(etag) if **etag != *present => {
+                Err(AdminError::StaleEtag { present: present.into() })
+            }
             _ => Ok(key),
         }
     }

@@ -14,11 +14,7 @@ use crate::{
 /// A key by its id.
 pub async fn get_key(admin: &Admin, call: &Call, id: KeyId) -> Result<Key, AdminError> {
     call.require_some(Action::Read)?;
-    let key = admin
-        .store
-        .get_key(id)
-        .await?
-        .ok_or(AdminError::UnknownKey(id))?;
+    let key = admin.store.get_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
     call.require(Action::Read, &key)?;
     Ok(key)
 }
@@ -34,9 +30,7 @@ pub async fn list_keys(
     if let Some(domain) = &filter.domain
         && !call.caller.may(Action::Read, domain)
     {
-        return Err(AdminError::NotPermitted {
-            permission: Action::Read.permission(domain),
-        });
+        return Err(AdminError::NotPermitted { permission: Action::Read.permission(domain) });
     }
     Ok(admin.store.list_keys(filter, page, call.now).await?)
 }
@@ -44,11 +38,9 @@ pub async fn list_keys(
 /// The key that a token opens, or would if it were live.
 pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, AdminError> {
     call.require_some(Action::Read)?;
-    let presented =
-        PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| AdminError::Invalid {
-            field: "token",
-            message: "has not the form or checksum of a token",
-        })?;
+    let presented = PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| {
+        AdminError::Invalid { field: "token", message: "has not the form or checksum of a token" }
+    })?;
     let digest = presented.digest(&admin.pepper);
     let key = admin.store.get_key_by_digest(digest, call.now).await?;
     let key = key.ok_or(AdminError::UnknownToken)?;

@@ -38,19 +38,10 @@ pub struct Patch {
 impl Patch {
     fn applied_to(&self, old: &Settings) -> Result<Settings, EmptyValidity> {
         Ok(Settings {
-            display_name: self
-                .display_name
-                .clone()
-                .unwrap_or_else(|| old.display_name.clone()),
-            description: self
-                .description
-                .clone()
-                .unwrap_or_else(|| old.description.clone()),
+            display_name: self.display_name.clone().unwrap_or_else(|| old.display_name.clone()),
+            description: self.description.clone().unwrap_or_else(|| old.description.clone()),
             grants: self.grants.clone().unwrap_or_else(|| old.grants.clone()),
-            route_rules: self
-                .route_rules
-                .clone()
-                .unwrap_or_else(|| old.route_rules.clone()),
+            route_rules: self.route_rules.clone().unwrap_or_else(|| old.route_rules.clone()),
             validity: Validity::new(
                 self.not_before.unwrap_or(old.validity.not_before),
                 self.expire.unwrap_or(old.validity.expire),
@@ -68,20 +59,13 @@ pub async fn update_key(
     patch: &Patch,
     effect: Effect,
 ) -> Result<Changed, AdminError> {
-    let task = Task {
-        name: "keys.update",
-        action: Action::Write,
-        target,
-        effect,
-    };
+    let task = Task { name: "keys.update", action: Action::Write, target, effect };
     change(admin, call, &task, |key| {
         let settings =
-            patch
-                .applied_to(&key.settings)
-                .map_err(|EmptyValidity| AdminError::Invalid {
-                    field: "key.expire_time",
-                    message: "must be after not_before_time",
-                })?;
+            patch.applied_to(&key.settings).map_err(|EmptyValidity| AdminError::Invalid {
+                field: "key.expire_time",
+                message: "must be after not_before_time",
+            })?;
         call.require_rank(key, &settings.grants)?;
         Ok(key.update(settings, call.now)?)
     })

@@ -38,19 +38,12 @@ pub fn migrate(args: &MigrateArgs) -> anyhow::Result<()> {
 
 /// Runs `keyward bootstrap`.
 pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
-    let database = Database::open(
-        &args.database,
-        Needs::Pepper(&args.secret),
-        Lifetime::Command,
-    )?;
+    let database = Database::open(&args.database, Needs::Pepper(&args.secret), Lifetime::Command)?;
     let result = run(async {
         let store = store(&database, &args.database)?;
         store.check_version().await?;
         store.check_schema().await?;
-        let pepper = database
-            .pepper
-            .clone()
-            .ok_or_else(|| anyhow!("no pepper"))?;
+        let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
         if !store.recognise_pepper(&pepper).await? {
             return Err(anyhow!(WRONG_PEPPER));
         }
@@ -75,17 +68,11 @@ pub const WRONG_PEPPER: &str = "the pepper is not the one that this database's k
     KEYWARD_PEPPER";
 
 fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
-    Ok(Store::new(
-        &database.config,
-        args.database_connections.get(),
-    )?)
+    Ok(Store::new(&database.config, args.database_connections.get())?)
 }
 
 fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 fn close(database: Database) {

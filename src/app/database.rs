@@ -86,20 +86,11 @@ impl Temporary {
     /// A new folder of a name that nobody can have taken on purpose.
     fn new() -> Result<Self, DatabaseError> {
         let folder = std::env::temp_dir();
-        let failed = |source| DatabaseError::Temporary {
-            path: folder.clone(),
-            source,
-        };
+        let failed = |source| DatabaseError::Temporary { path: folder.clone(), source };
         let mut random = [0; 8];
         fill(&mut random).map_err(failed)?;
-        let path = folder.join(format!(
-            "keyward-ephemeral-{:016x}",
-            u64::from_ne_bytes(random)
-        ));
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(failed)?;
+        let path = folder.join(format!("keyward-ephemeral-{:016x}", u64::from_ne_bytes(random)));
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
         Ok(Self(path))
     }
 }
@@ -141,11 +132,7 @@ impl Database {
         if let Some(config) = args.url()? {
             return match (needs, given) {
                 (Needs::Pepper(_), None) => Err(InvalidSetting::NoPepper.into()),
-                (_, pepper) => Ok(Self {
-                    config,
-                    pepper: pepper.map(Arc::new),
-                    private: None,
-                }),
+                (_, pepper) => Ok(Self { config, pepper: pepper.map(Arc::new), private: None }),
             };
         }
         let (folder, temporary) = match lifetime {
@@ -165,10 +152,8 @@ impl Database {
         Ok(Self {
             config: connection.url().parse().map_err(DatabaseError::Address)?,
             pepper: pepper.map(Arc::new),
-            private: server.map(|server| Private {
-                server: Arc::new(server),
-                _temporary: temporary,
-            }),
+            private: server
+                .map(|server| Private { server: Arc::new(server), _temporary: temporary }),
         })
     }
 }
@@ -217,10 +202,7 @@ fn attach_or_start(
         "started the private PostgreSQL"
     );
     if let Some(pid) = started.ended_orphan {
-        warn!(
-            pid,
-            "a PostgreSQL of an earlier run was still there and was shut down first"
-        );
+        warn!(pid, "a PostgreSQL of an earlier run was still there and was shut down first");
     }
     Ok((server.connection().clone(), Some(server)))
 }
@@ -228,10 +210,7 @@ fn attach_or_start(
 /// The pepper in the private server's folder; made if there is none.
 fn pepper_in(folder: &Path) -> Result<Pepper, DatabaseError> {
     let path = folder.join(PEPPER_FILE);
-    let failed = |source| DatabaseError::PepperFile {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| DatabaseError::PepperFile { path: path.clone(), source };
     match fs::read(&path) {
         Ok(bytes) => Pepper::parse(&bytes).map_err(|error| failed(io::Error::other(error))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -248,12 +227,8 @@ fn pepper_in(folder: &Path) -> Result<Pepper, DatabaseError> {
 /// Writes a file that is whole or not there, whatever happens: without its pepper a database is lost.
 fn write_secret(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

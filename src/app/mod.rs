@@ -59,11 +59,7 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     }
     // before anything is started, so that a port that is taken costs nothing
     let listeners = planes::Listeners::bind(args)?;
-    let lifetime = if args.ephemeral {
-        Lifetime::Ephemeral
-    } else {
-        Lifetime::Service
-    };
+    let lifetime = if args.ephemeral { Lifetime::Ephemeral } else { Lifetime::Service };
     let mut database = Database::open(&args.database, Needs::Pepper(&args.secret), lifetime)?;
     let private = database.private.take();
     if private.is_some() && !args.ephemeral {
@@ -115,10 +111,7 @@ struct Parts {
 }
 
 async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
-    let pepper = database
-        .pepper
-        .clone()
-        .ok_or_else(|| anyhow!("no pepper"))?;
+    let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
     let store = Store::new(&database.config, args.database.database_connections.get())?;
     let (replica, applier) = Replica::new(args.max_staleness);
     let ledger = Arc::new(Ledger::default());
@@ -140,27 +133,12 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let services = planes::Services {
         hot,
         admin,
-        reached: Reached {
-            revision: reached_now,
-            nudge: Arc::clone(&nudge),
-        },
+        reached: Reached { revision: reached_now, nudge: Arc::clone(&nudge) },
         health: health.clone(),
     };
     let poll_interval = args.poll_interval;
-    let follower = Follower {
-        store,
-        applier,
-        poll_interval,
-        nudge,
-        reached,
-    };
-    Ok(Parts {
-        replica,
-        follower,
-        ledger,
-        health,
-        services,
-    })
+    let follower = Follower { store, applier, poll_interval, nudge, reached };
+    Ok(Parts { replica, follower, ledger, health, services })
 }
 
 async fn run(
@@ -171,13 +149,7 @@ async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let (tasks, mut deaths) = Tasks::new();
-    let Parts {
-        replica,
-        follower,
-        ledger,
-        health,
-        services,
-    } = build(args, database).await?;
+    let Parts { replica, follower, ledger, health, services } = build(args, database).await?;
     let admin = Arc::clone(&services.admin);
     let addresses = listeners.addresses();
     let planes = listeners.serve(args, services, &tasks)?;
@@ -190,10 +162,7 @@ async fn run(
         let (store, stop) = (admin.store.clone(), tasks.stop());
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
-        tasks.vital(
-            "flush",
-            usage::flush::run(store, ledger, interval, stop.clone()),
-        );
+        tasks.vital("flush", usage::flush::run(store, ledger, interval, stop.clone()));
         tasks.vital("health", health::watch(health, replica, going_down.clone()));
         anyhow::Ok(pending::<Infallible>().await)
     };
@@ -243,11 +212,7 @@ async fn prepare_once(
     } else {
         let migrated = admin.store.migrate().await?;
         if migrated.applied > 0 {
-            info!(
-                version = migrated.version,
-                applied = migrated.applied,
-                "migrated the schema"
-            );
+            info!(version = migrated.version, applied = migrated.applied, "migrated the schema");
         }
     }
     if !admin.store.recognise_pepper(&admin.pepper).await? {

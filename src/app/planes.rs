@@ -71,26 +71,13 @@ impl Listeners {
     /// Takes both addresses.
     pub fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
         let (authorize, authorize_address) = bind(args.authorize_listen).with_context(|| {
-            format!(
-                "--authorize-listen (KEYWARD_AUTHORIZE_LISTEN): {}",
-                args.authorize_listen
-            )
+            format!("--authorize-listen (KEYWARD_AUTHORIZE_LISTEN): {}", args.authorize_listen)
         })?;
         let (admin, admin_address) = bind(args.admin_listen).with_context(|| {
-            format!(
-                "--admin-listen (KEYWARD_ADMIN_LISTEN): {}",
-                args.admin_listen
-            )
+            format!("--admin-listen (KEYWARD_ADMIN_LISTEN): {}", args.admin_listen)
         })?;
-        let addresses = Addresses {
-            authorize: authorize_address,
-            admin: admin_address,
-        };
-        Ok(Self {
-            authorize,
-            admin,
-            addresses,
-        })
+        let addresses = Addresses { authorize: authorize_address, admin: admin_address };
+        Ok(Self { authorize, admin, addresses })
     }
 
     /// Where they listen: with port 0 the system has chosen one.
@@ -127,11 +114,8 @@ impl Listeners {
         let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
         let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, (tasks, &stop))?;
 
-        let admin = KeyAdminService {
-            hot: services.hot,
-            admin: services.admin,
-            reached: services.reached,
-        };
+        let admin =
+            KeyAdminService { hot: services.hot, admin: services.admin, reached: services.reached };
         let admin = KeyAdminServer::new(admin).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
         let admin_routes = Routes::new(admin)
             .add_service(health)
@@ -146,17 +130,10 @@ impl Listeners {
         let alarm = || tasks.alarm("admin listener", &stop);
         tracker.spawn(guarded(acceptor.run(stop.clone()), alarm()));
         for lane in lanes {
-            tracker.spawn(guarded(
-                serve_lane(lane, admin_routes.clone(), limits),
-                alarm(),
-            ));
+            tracker.spawn(guarded(serve_lane(lane, admin_routes.clone(), limits), alarm()));
         }
         tracker.close();
-        Ok(Planes {
-            stop,
-            admin: tracker,
-            authorize: ended,
-        })
+        Ok(Planes { stop, admin: tracker, authorize: ended })
     }
 }
 

@@ -16,11 +16,7 @@ use crate::{
     replica::Applier,
 };
 
-const TERMS: Terms = Terms {
-    now: NOW_ON_BOTH_CLOCKS,
-    revision_min: 0,
-    record: Record::Use,
-};
+const TERMS: Terms = Terms { now: NOW_ON_BOTH_CLOCKS, revision_min: 0, record: Record::Use };
 
 fn question(plane: Plane) -> Question<'static> {
     Question {
@@ -41,12 +37,7 @@ fn hot(keys: &[KeyBuilder]) -> (Hot, Applier) {
         applier.put(&key.row()).unwrap();
     }
     applier.reached(7, Some(NOW_ON_BOTH_CLOCKS.boot));
-    let hot = Hot {
-        replica,
-        ledger: Arc::default(),
-        pepper: Arc::new(pepper()),
-        brand: brand(),
-    };
+    let hot = Hot { replica, ledger: Arc::default(), pepper: Arc::new(pepper()), brand: brand() };
     (hot, applier)
 }
 
@@ -83,9 +74,7 @@ fn a_good_key_is_allowed_told_and_noted() {
 fn an_imported_key_of_any_form_is_allowed() {
     let presented = "sk_live_ünusual key";
     let theirs = Brand::parse("other").unwrap();
-    let digest = PresentedKey::parse(presented, &theirs)
-        .unwrap()
-        .digest(&pepper());
+    let digest = PresentedKey::parse(presented, &theirs).unwrap().digest(&pepper());
     let (hot, _applier) = hot(&[key().current(digest)]);
     assert_eq!(ask(&hot, presented, Plane::Data).decision, Decision::Allow);
 }
@@ -138,14 +127,8 @@ fn a_retiring_secret_opens_until_its_end_and_then_tells_nothing() {
         let outcome = ask(&hot, old.reveal(), Plane::Data);
         assert_eq!(outcome.decision, decision);
         assert_eq!(outcome.key.is_some(), decision == Decision::Allow);
-        assert_eq!(
-            hot.ledger.drain().len(),
-            usize::from(decision == Decision::Allow)
-        );
-        assert_eq!(
-            ask(&hot, new.reveal(), Plane::Data).decision,
-            Decision::Allow
-        );
+        assert_eq!(hot.ledger.drain().len(), usize::from(decision == Decision::Allow));
+        assert_eq!(ask(&hot, new.reveal(), Plane::Data).decision, Decision::Allow);
     }
 }
 
@@ -180,18 +163,9 @@ fn a_denied_key_is_told_but_its_use_is_not_noted() {
         (opened_by(&token).inactive(), Reason::KeyInactive),
         (opened_by(&token).expired(), Reason::KeyExpired),
         (opened_by(&token).not_yet_valid(), Reason::KeyNotYetValid),
-        (
-            opened_by(&token).environment("staging"),
-            Reason::EnvironmentMismatch,
-        ),
-        (
-            opened_by(&token).route_rules(&["/other"]),
-            Reason::RouteDenied,
-        ),
-        (
-            opened_by(&token).grants(&["users"]),
-            Reason::PermissionDenied,
-        ),
+        (opened_by(&token).environment("staging"), Reason::EnvironmentMismatch),
+        (opened_by(&token).route_rules(&["/other"]), Reason::RouteDenied),
+        (opened_by(&token).grants(&["users"]), Reason::PermissionDenied),
     ] {
         let (hot, _applier) = hot(&[key]);
         let outcome = ask(&hot, token.reveal(), Plane::Data);
@@ -223,16 +197,10 @@ fn who_cannot_know_never_calls_a_key_bad() {
     let (loaded, _applier) = hot(&[opened_by(&token)]);
     let (loading, _its_applier) = Replica::new(Duration::from_secs(10));
     let late = BootTime::from_nanos(NOW_ON_BOTH_CLOCKS.boot.nanos() + 10_000_000_001);
-    let now = Now {
-        boot: late,
-        ..NOW_ON_BOTH_CLOCKS
-    };
+    let now = Now { boot: late, ..NOW_ON_BOTH_CLOCKS };
     let age = Duration::from_nanos(10_000_000_001);
     for presented in ["", "kw_garbled", "sk_unknown", token.reveal()] {
-        let behind = Terms {
-            revision_min: 8,
-            ..TERMS
-        };
+        let behind = Terms { revision_min: 8, ..TERMS };
         let told = authorize(&loaded, presented, &nothing_wanted, behind).unwrap_err();
         assert_eq!(told, NotReady::Behind { reached: 7 });
         let told = authorize(&loaded, presented, &nothing_wanted, Terms { now, ..TERMS });
@@ -254,10 +222,7 @@ fn a_change_that_is_applied_counts_from_the_next_question_on() {
     let token = token();
     let key = opened_by(&token);
     let (hot, mut applier) = hot(std::slice::from_ref(&key));
-    assert_eq!(
-        ask(&hot, token.reveal(), Plane::Data).decision,
-        Decision::Allow
-    );
+    assert_eq!(ask(&hot, token.reveal(), Plane::Data).decision, Decision::Allow);
     applier.put(&key.clone().inactive().row()).unwrap();
     let outcome = ask(&hot, token.reveal(), Plane::Data);
     assert_eq!(outcome.decision, Decision::Deny(Reason::KeyInactive));
@@ -268,21 +233,12 @@ fn a_change_that_is_applied_counts_from_the_next_question_on() {
 
 /// Any instant at which a key without an end still works.
 fn instants() -> impl Strategy<Value = i64> {
-    prop_oneof![
-        Just(i64::MIN),
-        Just(0),
-        Just(i64::MAX - 1),
-        i64::MIN..i64::MAX
-    ]
+    prop_oneof![Just(i64::MIN), Just(0), Just(i64::MAX - 1), i64::MIN..i64::MAX]
 }
 
 /// Any text, also with our brand and long ones.
 fn texts() -> impl Strategy<Value = String> {
-    prop_oneof![
-        ".*",
-        "(kw_|kw_prod_|kw__)[0-9A-Za-z_]{0,50}",
-        "\\PC{500,600}"
-    ]
+    prop_oneof![".*", "(kw_|kw_prod_|kw__)[0-9A-Za-z_]{0,50}", "\\PC{500,600}"]
 }
 
 proptest! {

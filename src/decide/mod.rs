@@ -136,11 +136,7 @@ fn first_failure(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) 
     }
     match question.ask {
         Ask::Authentication => None,
-        Ask::Access {
-            route,
-            method,
-            permission,
-        } => no_access(key, route, method, permission),
+        Ask::Access { route, method, permission } => no_access(key, route, method, permission),
     }
 }
 
@@ -173,9 +169,5 @@ fn no_access(
         return Some(Reason::RouteDenied);
     }
     let granted = permission.is_some_and(|needed| key.profile.grants.cover(needed));
-    if granted {
-        None
-    } else {
-        Some(Reason::PermissionDenied)
-    }
+    if granted { None } else { Some(Reason::PermissionDenied) }
 }

@@ -39,11 +39,7 @@ fn access<'a>(route: &'a str, method: &'a str, permission: &'a str) -> Ask<'a> {
 }
 
 const fn ask_here(ask: Ask<'_>) -> Question<'_> {
-    Question {
-        plane: Plane::Data,
-        environment: "production",
-        ask,
-    }
+    Question { plane: Plane::Data, environment: "production", ask }
 }
 
 fn known(key: &KeyView, secret_end: Timestamp) -> Subject<'_> {
@@ -69,11 +65,7 @@ fn head(text: &mut String, title: &str, columns: &str) {
 }
 
 fn no_key_lines(text: &mut String) {
-    head(
-        text,
-        "No key: nothing else is looked at.",
-        "subject, plane, ask -> answer",
-    );
+    head(text, "No key: nothing else is looked at.", "subject, plane, ask -> answer");
     let subjects = [
         ("missing", Subject::Missing),
         ("malformed", Subject::Malformed),
@@ -82,10 +74,7 @@ fn no_key_lines(text: &mut String) {
     for (name, subject) in subjects {
         for plane in [Plane::Data, Plane::Admin] {
             for (ask_name, ask) in asks() {
-                let question = Question {
-                    plane,
-                    ..ask_here(ask)
-                };
+                let question = Question { plane, ..ask_here(ask) };
                 let answer = shown(decide(subject, &question, NOW));
                 let plane = format!("{plane:?}").to_lowercase();
                 writeln!(text, "{name:<9}  {plane:<5}  {ask_name:<16}  {answer}").unwrap();
@@ -110,10 +99,8 @@ const TIMES: [Choice; 4] = [
     ("early", KeyBuilder::not_yet_valid),
     ("expired+early", |key| key.expired().not_yet_valid()),
 ];
-const ENVIRONMENTS: [Choice; 2] = [
-    ("same", |key| key),
-    ("other", |key| key.environment("staging")),
-];
+const ENVIRONMENTS: [Choice; 2] =
+    [("same", |key| key), ("other", |key| key.environment("staging"))];
 
 fn cross_product_lines(text: &mut String) {
     head(
@@ -143,18 +130,11 @@ fn cross_product_lines(text: &mut String) {
 }
 
 fn plane_lines(text: &mut String) {
-    head(
-        text,
-        "Admin keys open the admin services and nothing else.",
-        "key, plane -> answer",
-    );
+    head(text, "Admin keys open the admin services and nothing else.", "key, plane -> answer");
     for (name, builder) in [("ordinary", key()), ("admin", key().of_admins())] {
         for plane in [Plane::Data, Plane::Admin] {
             let key = builder.build();
-            let question = Question {
-                plane,
-                ..ask_here(Ask::Authentication)
-            };
+            let question = Question { plane, ..ask_here(Ask::Authentication) };
             let answer = shown(decide(known(&key, now_plus(1)), &question, NOW));
             let plane = format!("{plane:?}").to_lowercase();
             writeln!(text, "{name:<8}  {plane:<5}  {answer}").unwrap();
@@ -171,24 +151,12 @@ fn instant_lines(text: &mut String) {
     for micros in [-1, 0, 1] {
         let at = now_plus(micros);
         let ends = [
-            (
-                "key begins",
-                key().valid_from(at).build(),
-                Timestamp::DISTANT_FUTURE,
-            ),
-            (
-                "key ends",
-                key().expires_at(at).build(),
-                Timestamp::DISTANT_FUTURE,
-            ),
+            ("key begins", key().valid_from(at).build(), Timestamp::DISTANT_FUTURE),
+            ("key ends", key().expires_at(at).build(), Timestamp::DISTANT_FUTURE),
             ("secret ends", key().build(), at),
         ];
         for (name, key, end) in ends {
-            let answer = shown(decide(
-                known(&key, end),
-                &ask_here(Ask::Authentication),
-                NOW,
-            ));
+            let answer = shown(decide(known(&key, end), &ask_here(Ask::Authentication), NOW));
             writeln!(text, "{name:<11}  {micros:>2}  {answer}").unwrap();
         }
     }
@@ -245,13 +213,9 @@ fn decisions_are_those_of_the_golden_table() {
     if text == GOLDEN {
         return;
     }
-    let rewritten = std::env::current_exe()
-        .unwrap()
-        .with_file_name("decisions.txt");
+    let rewritten = std::env::current_exe().unwrap().with_file_name("decisions.txt");
     fs::write(&rewritten, &text).unwrap();
-    let pairs = text
-        .lines()
-        .zip(GOLDEN.lines().chain(std::iter::repeat("nothing")));
+    let pairs = text.lines().zip(GOLDEN.lines().chain(std::iter::repeat("nothing")));
     let first = pairs.enumerate().find(|(_, (now, golden))| now != golden);
     let (line, (now, golden)) = first.unwrap_or((text.lines().count(), ("nothing", "more lines")));
     panic!(
@@ -276,46 +240,16 @@ fn every_reason_is_in_the_golden_table() {
         Reason::PermissionDenied,
     ] {
         let answer = format!(" {}", shown(Decision::Deny(reason)));
-        assert!(
-            GOLDEN.lines().any(|line| line.ends_with(&answer)),
-            "{answer}"
-        );
+        assert!(GOLDEN.lines().any(|line| line.ends_with(&answer)), "{answer}");
     }
 }
 
 const ENVIRONMENT_NAMES: [&str; 2] = ["production", "staging"];
-const GRANTS: [&str; 6] = [
-    "*",
-    "*.read",
-    "systems",
-    "systems.read",
-    "users.write",
-    "public.read",
-];
-const RULES: [&str; 6] = [
-    "/",
-    "/api",
-    "GET /api",
-    "=/api/systems",
-    "POST,PUT /api/users",
-    "=/",
-];
-const ROUTES: [&str; 6] = [
-    "",
-    "/",
-    "/api",
-    "/api/systems",
-    "/api/users/7",
-    "/api/../users",
-];
+const GRANTS: [&str; 6] = ["*", "*.read", "systems", "systems.read", "users.write", "public.read"];
+const RULES: [&str; 6] = ["/", "/api", "GET /api", "=/api/systems", "POST,PUT /api/users", "=/"];
+const ROUTES: [&str; 6] = ["", "/", "/api", "/api/systems", "/api/users/7", "/api/../users"];
 const METHODS: [&str; 3] = ["", "GET", "POST"];
-const NEEDED: [&str; 5] = [
-    "",
-    "systems",
-    "systems.read",
-    "users.write",
-    "users.read.own",
-];
+const NEEDED: [&str; 5] = ["", "systems", "systems.read", "users.write", "users.read.own"];
 
 /// A key and a question out of few values, so that everything meets everything.
 #[derive(Clone, Debug)]
@@ -337,11 +271,7 @@ impl Case {
             Some([route, method, needed]) => access(route, method, needed),
             None => Ask::Authentication,
         };
-        Question {
-            plane: self.plane,
-            environment: self.asked_environment,
-            ask,
-        }
+        Question { plane: self.plane, environment: self.asked_environment, ask }
     }
 
     fn decide_for(&self, key: &KeyBuilder) -> Decision {
@@ -405,10 +335,7 @@ fn cases() -> impl Strategy<Value = Case> {
         |(((key, admin, alive), grants, rules, environment), secret_end, question)| {
             let (plane, asked_environment, access) = question;
             Case {
-                key: key
-                    .grants(&grants)
-                    .route_rules(&rules)
-                    .environment(environment),
+                key: key.grants(&grants).route_rules(&rules).environment(environment),
                 admin,
                 alive,
                 environment,
@@ -533,13 +460,7 @@ proptest! {
 
 #[test]
 fn what_a_live_key_may_do_here_it_is_allowed() {
-    let key = key()
-        .grants(&["systems.read"])
-        .route_rules(&["GET /api"])
-        .build();
+    let key = key().grants(&["systems.read"]).route_rules(&["GET /api"]).build();
     let question = ask_here(access("/api/systems", "GET", "systems.read"));
-    assert_eq!(
-        decide(known(&key, now_plus(1)), &question, NOW),
-        Decision::Allow
-    );
+    assert_eq!(decide(known(&key, now_plus(1)), &question, NOW), Decision::Allow);
 }

@@ -88,10 +88,7 @@ impl Caller {
     pub fn reach(&self, action: Action) -> Reach {
         let (keys, admins) = action.names();
         let may = |text| Permission::parse(text).is_ok_and(|p| self.profile.grants.cover(p));
-        Reach {
-            keys: may(keys),
-            admins: may(admins),
-        }
+        Reach { keys: may(keys), admins: may(admins) }
     }
 }
 

@@ -102,11 +102,7 @@ pub struct InvalidTag;
 impl EnvironmentTag {
     /// Checks the form of a tag.
     pub fn parse(text: &str) -> Result<Self, InvalidTag> {
-        if is_tag(text) {
-            Ok(Self(Box::from(text)))
-        } else {
-            Err(InvalidTag)
-        }
+        if is_tag(text) { Ok(Self(Box::from(text))) } else { Err(InvalidTag) }
     }
 
     /// The tag.

@@ -17,10 +17,8 @@ use crate::model::{
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_750_000_000_250_000);
 
 /// Both clocks, at [`NOW`].
-pub(crate) const NOW_ON_BOTH_CLOCKS: Now = Now {
-    wall: NOW,
-    boot: BootTime::from_nanos(1_000_000_000_000),
-};
+pub(crate) const NOW_ON_BOTH_CLOCKS: Now =
+    Now { wall: NOW, boot: BootTime::from_nanos(1_000_000_000_000) };
 
 /// An instant so many microseconds after [`NOW`].
 pub(crate) const fn now_plus(micros: i64) -> Timestamp {
@@ -97,10 +95,7 @@ impl KeyBuilder {
 
     pub(crate) fn environment(self, name: &str) -> Self {
         let environment = name.into();
-        Self {
-            environment,
-            ..self
-        }
+        Self { environment, ..self }
     }
 
     pub(crate) fn of_admins(self) -> Self {
@@ -115,11 +110,7 @@ impl KeyBuilder {
 
     pub(crate) fn route_rules(self, rules: &[&str]) -> Self {
         let route_rules = rules.iter().copied().map(String::from).collect();
-        Self {
-            route_rules,
-            ..self
-        }
-        .with_profile()
+        Self { route_rules, ..self }.with_profile()
     }
 
     /// The text of a profile as the store streams it, readable or not.

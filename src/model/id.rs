@@ -55,9 +55,7 @@ impl KeyId {
         let mut value: u128 = 0;
         for (position, digit) in digits.bytes().enumerate() {
             let found = ALPHABET.iter().position(|letter| *letter == digit);
-            let number = found
-                .and_then(|found| u128::try_from(found).ok())
-                .ok_or(InvalidKeyId)?;
+            let number = found.and_then(|found| u128::try_from(found).ok()).ok_or(InvalidKeyId)?;
             if position == 0 && number > 7 {
                 return Err(InvalidKeyId); // 26 digits hold 130 bits, an id has 128
             }

@@ -275,10 +275,7 @@ impl Key {
             return Err(Refusal::NotActive);
         }
         let old = std::mem::replace(&mut self.secret, secret);
-        self.retiring = overlap_end.map(|expire| Retiring {
-            secret: old,
-            expire,
-        });
+        self.retiring = overlap_end.map(|expire| Retiring { secret: old, expire });
         Ok(self.changed(now))
     }
 
@@ -293,11 +290,7 @@ impl Key {
     }
 
     fn refuse_deleted(&self) -> Result<(), Refusal> {
-        if self.delete_time.is_some() {
-            Err(Refusal::Deleted)
-        } else {
-            Ok(())
-        }
+        if self.delete_time.is_some() { Err(Refusal::Deleted) } else { Ok(()) }
     }
 
     fn changed(&mut self, now: Timestamp) -> Change {

@@ -67,9 +67,7 @@ impl PageSize {
     pub fn parse(number: i32) -> Result<Self, InvalidPageSize> {
         match u32::try_from(number) {
             Ok(0) => Ok(Self(PAGE_KEYS_DEFAULT)),
-            Ok(n) => Ok(Self(
-                u16::try_from(n).unwrap_or(PAGE_KEYS_MAX).min(PAGE_KEYS_MAX),
-            )),
+            Ok(n) => Ok(Self(u16::try_from(n).unwrap_or(PAGE_KEYS_MAX).min(PAGE_KEYS_MAX))),
             Err(_negative) => Err(InvalidPageSize),
         }
     }
@@ -107,12 +105,9 @@ impl KeyOrder {
             Self::LastUsedTime => {
                 Place::Time(key.last_used_time.unwrap_or(Timestamp::DISTANT_PAST))
             }
-            Self::ExpireTime => Place::Time(
-                key.settings
-                    .validity
-                    .expire
-                    .unwrap_or(Timestamp::DISTANT_FUTURE),
-            ),
+            Self::ExpireTime => {
+                Place::Time(key.settings.validity.expire.unwrap_or(Timestamp::DISTANT_FUTURE))
+            }
         }
     }
 }

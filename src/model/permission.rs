@@ -38,11 +38,7 @@ impl<'a> Permission<'a> {
     /// Reads what a request needs.
     pub fn parse(text: &'a str) -> Result<Self, InvalidPermission> {
         check_size(text)?;
-        if text.split('.').all(is_word) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidPermission::Word)
-        }
+        if text.split('.').all(is_word) { Ok(Self(text)) } else { Err(InvalidPermission::Word) }
     }
 
     /// The permission.
@@ -79,10 +75,7 @@ impl Grant {
             _ if text.starts_with("public.") => return Err(InvalidPermission::Alias),
             _ => text,
         };
-        Ok(Self {
-            text: text.into(),
-            pattern: pattern.into(),
-        })
+        Ok(Self { text: text.into(), pattern: pattern.into() })
     }
 
     /// The grant as it was given.
@@ -113,11 +106,7 @@ fn covers(pattern: &str, needed: &str) -> bool {
 
 fn check_size(text: &str) -> Result<(), InvalidPermission> {
     let fits = (1..=TEXT_BYTES_MAX).contains(&text.len());
-    if fits && text.split('.').count() <= WORDS_MAX {
-        Ok(())
-    } else {
-        Err(InvalidPermission::Size)
-    }
+    if fits && text.split('.').count() <= WORDS_MAX { Ok(()) } else { Err(InvalidPermission::Size) }
 }
 
 fn is_word(text: &str) -> bool {
@@ -155,10 +144,7 @@ impl Grants {
 
     /// The first of `others` that these do not cover.
     pub fn first_uncovered<'a>(&self, others: &'a Self) -> Option<&'a Grant> {
-        others
-            .0
-            .iter()
-            .find(|other| !self.0.iter().any(|grant| grant.covers_grant(other)))
+        others.0.iter().find(|other| !self.0.iter().any(|grant| grant.covers_grant(other)))
     }
 
     /// The grants as they were given.
@@ -174,9 +160,7 @@ mod tests {
     use super::*;
 
     fn covers(grant: &str, needed: &str) -> bool {
-        Grant::parse(grant)
-            .unwrap()
-            .covers(Permission::parse(needed).unwrap())
+        Grant::parse(grant).unwrap().covers(Permission::parse(needed).unwrap())
     }
 
     #[test]
@@ -220,11 +204,7 @@ mod tests {
             ("*.*", "*", false),
             ("keyward", "keyward.keys.read", true),
         ] {
-            assert_eq!(
-                grant(wide).covers_grant(&grant(narrow)),
-                expected,
-                "{wide} {narrow}"
-            );
+            assert_eq!(grant(wide).covers_grant(&grant(narrow)), expected, "{wide} {narrow}");
         }
     }
 
@@ -251,10 +231,7 @@ mod tests {
             assert_eq!(Grant::parse(text), Err(expected), "{text}");
         }
         assert_eq!(Permission::parse("*.read"), Err(Word));
-        assert_eq!(
-            Grants::parse(&["a", "b", "a"]),
-            Err((2, InvalidPermission::Duplicate))
-        );
+        assert_eq!(Grants::parse(&["a", "b", "a"]), Err((2, InvalidPermission::Duplicate)));
         assert_eq!(Grants::parse(&["a", ".", "a"]), Err((1, Word)));
     }
 

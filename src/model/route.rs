@@ -37,11 +37,7 @@ impl<'a> Path<'a> {
         if rest == "/" || (!segments.is_empty() && !segments.split('/').all(is_segment)) {
             return Err(AmbiguousPath);
         }
-        if has_ambiguous_escape(text) {
-            Err(AmbiguousPath)
-        } else {
-            Ok(Self(text))
-        }
+        if has_ambiguous_escape(text) { Err(AmbiguousPath) } else { Ok(Self(text)) }
     }
 }
 
@@ -59,9 +55,7 @@ fn is_segment(segment: &str) -> bool {
 /// An escape of a slash, dot, backslash, percent sign or control byte, or a `%` that escapes nothing.
 fn has_ambiguous_escape(text: &str) -> bool {
     text.split('%').skip(1).any(|after| {
-        let digits = after
-            .get(..2)
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = after.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => byte < b' ' || matches!(byte, 0x7f | b'/' | b'.' | b'\\' | b'%'),
             None => true,
@@ -131,11 +125,7 @@ impl RouteRule {
         if !exact && path.len() > 1 && path.ends_with('/') {
             return Err(InvalidRouteRule::TrailingSlash);
         }
-        Ok(Self {
-            methods,
-            exact,
-            path: path.into(),
-        })
+        Ok(Self { methods, exact, path: path.into() })
     }
 
     /// Whether a request with this method (empty: it names none) and path may pass.
@@ -333,10 +323,7 @@ mod tests {
         ] {
             assert_eq!(RouteRule::parse(text), Err(expected), "{text:?}");
         }
-        assert_eq!(
-            RouteRules::parse(&["/a", "/b", "/a"]),
-            Err((2, InvalidRouteRule::Duplicate))
-        );
+        assert_eq!(RouteRules::parse(&["/a", "/b", "/a"]), Err((2, InvalidRouteRule::Duplicate)));
     }
 
     proptest! {

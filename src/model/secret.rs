@@ -34,11 +34,7 @@ pub struct InvalidBrand;
 impl Brand {
     /// Checks the form of a brand. It is short so that a whole token fits one block of SHA-256.
     pub fn parse(text: &str) -> Result<Self, InvalidBrand> {
-        if is_tag(text) {
-            Ok(Self(Box::from(text)))
-        } else {
-            Err(InvalidBrand)
-        }
+        if is_tag(text) { Ok(Self(Box::from(text))) } else { Err(InvalidBrand) }
     }
 
     /// The part of `text` after `brand_`, or `None` for a token that is not of this brand.
@@ -73,11 +69,7 @@ impl<'a> PresentedKey<'a> {
             return Err(MalformedKey);
         }
         let (signed, checksum) = text.split_at(text.len() - CHECKSUM_CHARS);
-        if checksum.as_bytes() == checksum_of(signed) {
-            Ok(Self(text))
-        } else {
-            Err(MalformedKey)
-        }
+        if checksum.as_bytes() == checksum_of(signed) { Ok(Self(text)) } else { Err(MalformedKey) }
     }
 
     /// The form in which this key is stored and looked up.
@@ -115,14 +107,10 @@ impl Token {
         let mut left = RANDOM_CHARS;
         while left > 0 {
             let mut byte = [0];
-            random
-                .fill(&mut byte)
-                .map_err(|ring::error::Unspecified| NoRandomness)?;
+            random.fill(&mut byte).map_err(|ring::error::Unspecified| NoRandomness)?;
             let [byte] = byte;
             // 248 = 4 * 62: above it, the first letters would come up more often than the others
-            let digit = (byte < 248)
-                .then(|| BASE62.get(usize::from(byte % 62)))
-                .flatten();
+            let digit = (byte < 248).then(|| BASE62.get(usize::from(byte % 62))).flatten();
             if let Some(digit) = digit {
                 text.push(char::from(*digit));
                 left -= 1;
@@ -321,11 +309,7 @@ mod tests {
     fn debug_shows_no_secret() {
         let token = token();
         let presented = PresentedKey::parse(token.reveal(), &brand()).unwrap();
-        let shown = format!(
-            "{token:?} {presented:?} {:?} {:?}",
-            pepper(),
-            token.digest(&pepper())
-        );
+        let shown = format!("{token:?} {presented:?} {:?} {:?}", pepper(), token.digest(&pepper()));
         assert_eq!(shown, "Token(..) PresentedKey(..) Pepper(..) Digest(..)");
     }
 
@@ -338,10 +322,7 @@ mod tests {
 
     #[test]
     fn digests_and_checksums_never_change_between_versions() {
-        assert_eq!(
-            checksum_of("kw_prod_00000000000000000000000000000000"),
-            *b"2TAhDl"
-        );
+        assert_eq!(checksum_of("kw_prod_00000000000000000000000000000000"), *b"2TAhDl");
         let digest = pepper().digest("kw_prod_000000000000000000000000000000002TAhDl");
         assert_eq!(digest.bytes()[..4], [115, 37, 146, 214]);
     }

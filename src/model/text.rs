@@ -35,15 +35,9 @@ pub enum InvalidText {
 fn check(text: &str, chars_max: usize, allowed: &[char]) -> Result<(), InvalidText> {
     let has = text.chars().count();
     if has > chars_max {
-        return Err(InvalidText::TooLong {
-            max: chars_max,
-            has,
-        });
+        return Err(InvalidText::TooLong { max: chars_max, has });
     }
-    if text
-        .chars()
-        .any(|char| char.is_control() && !allowed.contains(&char))
-    {
+    if text.chars().any(|char| char.is_control() && !allowed.contains(&char)) {
         return Err(InvalidText::ControlCharacter);
     }
     Ok(())
@@ -60,11 +54,7 @@ impl DisplayName {
             return Err(InvalidText::Empty);
         }
         check(text, DISPLAY_NAME_CHARS_MAX, &[])?;
-        if text.trim() == text {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidText::Untrimmed)
-        }
+        if text.trim() == text { Ok(Self(text.into())) } else { Err(InvalidText::Untrimmed) }
     }
 
     /// The name.

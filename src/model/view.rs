@@ -135,11 +135,7 @@ impl Profile {
     pub fn parse(text: &str) -> Result<Self, UnreadableRow> {
         let mut lines = text.split('\n');
         let domain = DomainName::parse(lines.next().unwrap_or_default())?;
-        let grants: Vec<&str> = lines
-            .next()
-            .unwrap_or_default()
-            .split_ascii_whitespace()
-            .collect();
+        let grants: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();
         let rules: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         Ok(Self {
             domain,

@@ -20,10 +20,8 @@ pub(super) fn major(cluster: &Path) -> Result<Option<u32>, PostgresError> {
         Err(error) => return Err(PostgresError::file("open", cluster)(error)),
         Ok(_) => {}
     }
-    let not_a_cluster = |problem: String| PostgresError::NotACluster {
-        path: cluster.to_path_buf(),
-        problem,
-    };
+    let not_a_cluster =
+        |problem: String| PostgresError::NotACluster { path: cluster.to_path_buf(), problem };
     let path = cluster.join("PG_VERSION");
     match fs::read_to_string(&path) {
         Ok(text) => match text.trim().parse() {
@@ -119,22 +117,15 @@ fn run(
     half: &Path,
     input: &str,
 ) -> Result<(), PostgresError> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let refused =
         |command: &Command, source| launch::refusal(Path::new(command.get_program()), user, source);
-    let mut child = command
-        .spawn()
-        .map_err(|source| refused(&command, source))?;
+    let mut child = command.spawn().map_err(|source| refused(&command, source))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A child that is gone before it reads tells why in its output.
         stdin.write_all(input.as_bytes()).ok();
     }
-    let output = child
-        .wait_with_output()
-        .map_err(|source| refused(&command, source))?;
+    let output = child.wait_with_output().map_err(|source| refused(&command, source))?;
     if output.status.success() {
         return Ok(());
     }
@@ -148,14 +139,10 @@ fn failure(step: &'static str, output: &Output, half: &Path) -> PostgresError {
         String::from_utf8_lossy(&output.stderr)
     );
     if tells_of_full_disk(&said) {
-        return PostgresError::DiskFull {
-            path: half.to_path_buf(),
-        };
+        return PostgresError::DiskFull { path: half.to_path_buf() };
     }
     if said.contains("could not look up effective user ID") {
-        return PostgresError::NamelessUser {
-            uid: geteuid().as_raw(),
-        };
+        return PostgresError::NamelessUser { uid: geteuid().as_raw() };
     }
     PostgresError::InitFailed {
         step,

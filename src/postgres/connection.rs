@@ -48,12 +48,7 @@ impl Connection {
                 other => write!(host, "%{other:02X}").unwrap_or_default(),
             }
         }
-        let Self {
-            port,
-            user,
-            database,
-            ..
-        } = self;
+        let Self { port, user, database, .. } = self;
         format!("postgresql:///{database}?host={host}&port={port}&user={user}")
     }
 }

@@ -65,19 +65,12 @@ pub(super) fn discover(
     matching.ok_or_else(|| PostgresError::MajorMismatch {
         path: path.to_path_buf(),
         data,
-        installed: majors
-            .iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join(" and "),
+        installed: majors.iter().map(u32::to_string).collect::<Vec<_>>().join(" and "),
     })
 }
 
 fn no_binaries(explicit: Option<&Path>, places: &[PathBuf], rejected: &[String]) -> PostgresError {
-    let looked: Vec<String> = places
-        .iter()
-        .map(|place| place.display().to_string())
-        .collect();
+    let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
     PostgresError::NoBinaries {
         looked: match explicit {
             Some(dir) => format!("PGBIN={} only", dir.display()),
@@ -103,12 +96,8 @@ fn usual_places() -> Vec<PathBuf> {
     places.extend(versioned("/usr/libexec", "postgresql", ""));
     places.extend(versioned("/opt/homebrew/opt", "postgresql", "bin"));
     places.extend(versioned("/usr/local/opt", "postgresql", "bin"));
-    let fixed = [
-        "/usr/local/pgsql/bin",
-        "/usr/local/bin",
-        "/usr/bin",
-        "/run/current-system/sw/bin",
-    ];
+    let fixed =
+        ["/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin", "/run/current-system/sw/bin"];
     places.extend(fixed.map(PathBuf::from));
     let mut seen = BTreeSet::new();
     places.retain(|place| seen.insert(place.clone()));
@@ -141,20 +130,11 @@ fn home_of(place: &Path) -> Option<PathBuf> {
 fn inspect(dir: PathBuf) -> Result<Binaries, String> {
     let said = say(dir.join("postgres"), "--version")
         .ok_or_else(|| format!("{}/postgres does not run", dir.display()))?;
-    let version = said
-        .split_once(") ")
-        .map_or(said.as_str(), |(_, version)| version);
+    let version = said.split_once(") ").map_or(said.as_str(), |(_, version)| version);
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     match digits.parse() {
-        Ok(major) => Ok(Binaries {
-            dir,
-            version: version.to_owned(),
-            major,
-        }),
-        Err(_) => Err(format!(
-            "{}/postgres says `{said}`, which names no version",
-            dir.display()
-        )),
+        Ok(major) => Ok(Binaries { dir, version: version.to_owned(), major }),
+        Err(_) => Err(format!("{}/postgres says `{said}`, which names no version", dir.display())),
     }
 }
 

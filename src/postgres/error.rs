@@ -184,11 +184,7 @@ impl PostgresError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 PostgresError::DiskFull { path }
             }
-            _ => PostgresError::File {
-                action,
-                path,
-                source,
-            },
+            _ => PostgresError::File { action, path, source },
         }
     }
 }
@@ -196,11 +192,7 @@ impl PostgresError {
 /// Postgres reports a full disk only in words.
 pub(super) fn tells_of_full_disk(text: &str) -> bool {
     // The last is its hint after a write that was cut short.
-    [
-        "No space left on device",
-        "Disk quota exceeded",
-        "Check free disk space",
-    ]
-    .iter()
-    .any(|words| text.contains(words))
+    ["No space left on device", "Disk quota exceeded", "Check free disk space"]
+        .iter()
+        .any(|words| text.contains(words))
 }

@@ -30,18 +30,9 @@ pub(super) fn choose(cluster: &Path) -> Result<Option<User>, PostgresError> {
     {
         let known = users.iter().find(|user| user.uid == owner.uid());
         let name = known.map_or_else(|| format!("uid {}", owner.uid()), |user| user.name.clone());
-        return Ok(Some(User {
-            name,
-            uid: owner.uid(),
-            gid: owner.gid(),
-        }));
+        return Ok(Some(User { name, uid: owner.uid(), gid: owner.gid() }));
     }
-    let named = |name: &str| {
-        users
-            .iter()
-            .find(|user| user.name == name && user.uid != 0)
-            .cloned()
-    };
+    let named = |name: &str| users.iter().find(|user| user.name == name && user.uid != 0).cloned();
     match named("postgres").or_else(|| named("nobody")) {
         Some(user) => Ok(Some(user)),
         None => Err(PostgresError::NobodyToRunAs),
@@ -58,10 +49,7 @@ fn parse(line: &str) -> Option<User> {
 
 /// Makes a folder that only its owner may use and hands it to the user of the server.
 pub(super) fn make_private_dir(path: &Path, user: Option<&User>) -> Result<(), PostgresError> {
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(path)
-        .map_err(PostgresError::file("create", path))?;
+    fs::DirBuilder::new().mode(0o700).create(path).map_err(PostgresError::file("create", path))?;
     match user {
         Some(user) => chown(path, Some(user.uid), Some(user.gid)).map_err(refused(path, user)),
         None => Ok(()),
@@ -149,10 +137,7 @@ mod tests {
         let user =
             parse("postgres:x:101:104:PostgreSQL administrator,,,:/var/lib/postgresql:/bin/bash")
                 .expect("whole");
-        assert_eq!(
-            (user.name.as_str(), user.uid, user.gid),
-            ("postgres", 101, 104)
-        );
+        assert_eq!((user.name.as_str(), user.uid, user.gid), ("postgres", 101, 104));
         assert!(parse("+::::::").is_none());
     }
 }

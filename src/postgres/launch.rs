@@ -35,21 +35,14 @@ pub(super) fn command(program: &Path, user: Option<&User>, on_our_death: Signal)
     command
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the death signal has to be asked for between fork and exec"
-)]
+#[expect(unsafe_code, reason = "the death signal has to be asked for between fork and exec")]
 fn tie_to_us(command: &mut Command, signal: Signal) {
     let us = getpid();
     // It runs after the change of user, which would clear the request.
     let ask = move || {
         set_parent_process_death_signal(Some(signal))?;
         // We may have died before the request was made; then no signal will come.
-        if getppid() == Some(us) {
-            Ok(())
-        } else {
-            Err(io::Error::from(Errno::SRCH))
-        }
+        if getppid() == Some(us) { Ok(()) } else { Err(io::Error::from(Errno::SRCH)) }
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes two plain system calls
     // and builds an error from a number; it neither allocates nor locks.
@@ -62,14 +55,8 @@ fn tie_to_us(command: &mut Command, signal: Signal) {
 pub(super) fn refusal(program: &Path, user: Option<&User>, source: io::Error) -> PostgresError {
     match user {
         Some(user) if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
-            PostgresError::CannotDropPrivileges {
-                user: user.name.clone(),
-                source,
-            }
+            PostgresError::CannotDropPrivileges { user: user.name.clone(), source }
         }
-        _ => PostgresError::Spawn {
-            what: program.display().to_string(),
-            source,
-        },
+        _ => PostgresError::Spawn { what: program.display().to_string(), source },
     }
 }

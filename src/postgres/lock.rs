@@ -33,10 +33,7 @@ impl OwnerLock {
             .open(&path)
             .map_err(PostgresError::file("open", &path))?;
         if !wait_for(&file).map_err(PostgresError::file("lock", &path))? {
-            return Err(PostgresError::InUse {
-                path: data_dir.to_path_buf(),
-                owner: owner(&path),
-            });
+            return Err(PostgresError::InUse { path: data_dir.to_path_buf(), owner: owner(&path) });
         }
         file.set_len(0)
             .and_then(|()| file.rewind())

@@ -42,9 +42,7 @@ impl ServerLog {
         let read = || -> std::io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             let end = file.metadata()?.len();
-            file.seek(SeekFrom::Start(
-                self.begin.max(end.saturating_sub(BYTES_SHOWN)),
-            ))?;
+            file.seek(SeekFrom::Start(self.begin.max(end.saturating_sub(BYTES_SHOWN))))?;
             let mut text = Vec::new();
             file.take(BYTES_SHOWN).read_to_end(&mut text)?;
             Ok(text)
@@ -54,14 +52,7 @@ impl ServerLog {
 }
 
 pub(super) fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LINES_SHOWN);
-    lines
-        .into_iter()
-        .skip(skipped)
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }

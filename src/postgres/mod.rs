@@ -98,10 +98,7 @@ impl fmt::Display for ExitDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid;
         match (self.status, self.gone) {
-            (_, false) => write!(
-                f,
-                "PostgreSQL (pid {pid}) does not end, not even by SIGKILL"
-            )?,
+            (_, false) => write!(f, "PostgreSQL (pid {pid}) does not end, not even by SIGKILL")?,
             (Some(status), true) => write!(f, "PostgreSQL (pid {pid}) ended: {status}")?,
             (None, true) => write!(f, "PostgreSQL (pid {pid}) ended")?,
         }
@@ -152,9 +149,7 @@ impl PrivatePostgres {
             cluster::create(&cluster, &binaries, user, options.durability)?;
         }
         // It may be a link to another disk, and processes are known by the real path.
-        let cluster = cluster
-            .canonicalize()
-            .map_err(PostgresError::file("open", &cluster))?;
+        let cluster = cluster.canonicalize().map_err(PostgresError::file("open", &cluster))?;
         let healed = pidfile::heal(&cluster, user)?;
         let started = Started {
             first_start,
@@ -172,14 +167,7 @@ impl PrivatePostgres {
         let server =
             Server::spawn(command).map_err(|source| launch::refusal(&program, user, source))?;
         // From here on dropping it stops the server, also when it does not get ready.
-        let running = Self {
-            server,
-            connection,
-            data_dir,
-            log,
-            started,
-            _lock: lock,
-        };
+        let running = Self { server, connection, data_dir, log, started, _lock: lock };
         match ready::wait(&running.server, &cluster, &running.connection) {
             Ok(()) => Ok(running),
             Err(problem) => Err(running.not_ready(problem)),
@@ -194,10 +182,7 @@ impl PrivatePostgres {
         if !file.ready || !pidfile::works_in(file.pid, &cluster) {
             return None;
         }
-        Some(Connection {
-            port: file.port?,
-            ..Connection::of_ours(file.socket_dir?)
-        })
+        Some(Connection { port: file.port?, ..Connection::of_ours(file.socket_dir?) })
     }
 
     /// How to reach the server.
@@ -250,15 +235,9 @@ impl PrivatePostgres {
     fn not_ready(&self, problem: String) -> PostgresError {
         let tail = self.log.tail();
         if error::tells_of_full_disk(&tail) {
-            return PostgresError::DiskFull {
-                path: self.data_dir.clone(),
-            };
+            return PostgresError::DiskFull { path: self.data_dir.clone() };
         }
-        PostgresError::NotReady {
-            problem,
-            log: self.log.path.clone(),
-            tail,
-        }
+        PostgresError::NotReady { problem, log: self.log.path.clone(), tail }
     }
 }
 
@@ -285,11 +264,7 @@ fn command(
     // A service's data are shut down in order; a test's cluster has only to be gone soon.
     let on_our_death = if throwaway { Signal::QUIT } else { Signal::INT };
     let mut command = launch::command(&binaries.program("postgres"), user, on_our_death);
-    command
-        .arg("-D")
-        .arg(cluster)
-        .arg("-k")
-        .arg(&connection.socket_dir);
+    command.arg("-D").arg(cluster).arg("-k").arg(&connection.socket_dir);
     let mut settings = vec![
         "listen_addresses=".to_owned(),
         format!("port={}", connection.port),
@@ -319,10 +294,9 @@ fn command(
     for setting in settings {
         command.arg("-c").arg(setting);
     }
-    let copy = log.try_clone().map_err(|source| PostgresError::Spawn {
-        what: "the server's log".to_owned(),
-        source,
-    })?;
+    let copy = log
+        .try_clone()
+        .map_err(|source| PostgresError::Spawn { what: "the server's log".to_owned(), source })?;
     command.stdout(Stdio::from(copy)).stderr(Stdio::from(log));
     Ok(command)
 }

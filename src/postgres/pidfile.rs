@@ -31,25 +31,11 @@ pub(super) fn read(cluster: &Path) -> Option<PidFile> {
 fn parse(text: &str) -> Option<PidFile> {
     let mut lines = text.lines();
     // A server in single-user mode writes its pid with a minus.
-    let pid = lines
-        .next()?
-        .trim()
-        .parse::<i32>()
-        .ok()?
-        .checked_abs()
-        .and_then(Pid::from_raw)?;
+    let pid = lines.next()?.trim().parse::<i32>().ok()?.checked_abs().and_then(Pid::from_raw)?;
     let port = lines.nth(2).and_then(|line| line.trim().parse().ok());
-    let socket_dir = lines
-        .next()
-        .filter(|line| !line.is_empty())
-        .map(PathBuf::from);
+    let socket_dir = lines.next().filter(|line| !line.is_empty()).map(PathBuf::from);
     let ready = lines.nth(2).is_some_and(|line| line.trim() == "ready");
-    Some(PidFile {
-        pid,
-        port,
-        socket_dir,
-        ready,
-    })
+    Some(PidFile { pid, port, socket_dir, ready })
 }
 
 /// Whether this process is a Postgres server at work in this cluster. A pid alone proves nothing: it may be
@@ -87,16 +73,11 @@ pub(super) fn heal(cluster: &Path, user: Option<&User>) -> Result<Healed, Postgr
     end_workers(cluster, orphan)?;
     let path = cluster.join("postmaster.pid");
     let Ok(text) = fs::read_to_string(&path) else {
-        return Ok(Healed {
-            orphan,
-            stale_pid_file: false,
-        });
+        return Ok(Healed { orphan, stale_pid_file: false });
     };
     // PostgreSQL believes any live process with that pid, a zombie too. It does not mind its own parent's pid, and
     // with the other lines kept it still makes sure that the shared memory of the old server is unused.
-    let rest: String = text
-        .split_once('\n')
-        .map_or_else(String::new, |(_, rest)| rest.to_owned());
+    let rest: String = text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned());
     let fresh = cluster.join("postmaster.pid.new");
     let write = || {
         match fs::remove_file(&fresh) {
@@ -104,11 +85,7 @@ pub(super) fn heal(cluster: &Path, user: Option<&User>) -> Result<Healed, Postgr
             _ => {}
         }
         // The folder belongs to the user of the server: `create_new` follows no link that lies there.
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(format!("{}\n{rest}", process::id()).as_bytes())?;
         if let Some(user) = user {
             // By the open file, for the same reason.
@@ -118,10 +95,7 @@ pub(super) fn heal(cluster: &Path, user: Option<&User>) -> Result<Healed, Postgr
     };
     write().map_err(PostgresError::file("write", &fresh))?;
     fs::rename(&fresh, &path).map_err(PostgresError::file("replace", &path))?;
-    Ok(Healed {
-        orphan,
-        stale_pid_file: true,
-    })
+    Ok(Healed { orphan, stale_pid_file: true })
 }
 
 /// Ends every server process that works in `cluster`. The postmaster is asked first, so that it can shut down in

@@ -51,9 +51,8 @@ impl Server {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let (tell, told) = mpsc::channel();
-        thread::Builder::new()
-            .name("postgres".to_owned())
-            .spawn(move || match command.spawn() {
+        thread::Builder::new().name("postgres".to_owned()).spawn(move || {
+            match command.spawn() {
                 Ok(child) => {
                     // The log's file is in the command; the server has its own copy.
                     drop(command);
@@ -68,10 +67,9 @@ impl Server {
                     // The receiver waits below for exactly this.
                     tell.send(Err(error)).ok();
                 }
-            })?;
-        let pid = told
-            .recv()
-            .map_err(|mpsc::RecvError| io::Error::other("its thread ended"))??;
+            }
+        })?;
+        let pid = told.recv().map_err(|mpsc::RecvError| io::Error::other("its thread ended"))??;
         Ok(Self { pid, shared })
     }
 
@@ -84,11 +82,7 @@ impl Server {
                 return state.end;
             }
             let Some(until) = until else {
-                state = self
-                    .shared
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = until.left();
@@ -108,11 +102,7 @@ impl Server {
     /// A fast shutdown, then harsher words. `None` if even SIGKILL has not ended it yet.
     pub(super) fn stop(&self, patience: Duration) -> Option<End> {
         let last = Duration::from_secs(5);
-        let ways = [
-            (Signal::INT, patience),
-            (Signal::QUIT, last),
-            (Signal::KILL, last),
-        ];
+        let ways = [(Signal::INT, patience), (Signal::QUIT, last), (Signal::KILL, last)];
         ways.into_iter().find_map(|(signal, patience)| {
             self.signal(signal);
             self.wait(Some(patience))

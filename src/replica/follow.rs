@@ -59,10 +59,7 @@ impl Follower {
                 failure = self.follow_once(&mut position) => failure,
             };
             if let StoreError::Discontinuity { .. } = failure {
-                error!(
-                    error = chain(&failure),
-                    "the change log is broken; loading all keys anew"
-                );
+                error!(error = chain(&failure), "the change log is broken; loading all keys anew");
                 position = None;
             } else if position != before || retry_after == RETRY_AFTER_MIN {
                 warn!(
@@ -133,14 +130,11 @@ impl Follower {
         let mut mode = Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX));
         loop {
             let asked = clock::boot();
-            let mut sink = Changes {
-                applier: &mut self.applier,
-            };
+            let mut sink = Changes { applier: &mut self.applier };
             let followed = reader.follow(&applied, &mut sink).await?;
             applied = followed.reached;
             *position = Some(applied.clone());
-            self.applier
-                .reached(applied.revision, followed.complete.then_some(asked));
+            self.applier.reached(applied.revision, followed.complete.then_some(asked));
             self.reached.send_replace(applied.revision);
             if followed.complete {
                 mode = mode.after(self.wait(wake).await);
@@ -165,11 +159,7 @@ impl Follower {
         let started = clock::boot();
         // what is there already may be gone from the database by now; the first time there is nothing
         let ids = (!self.applier.is_empty()).then(HashSet::new);
-        let mut sink = Loading {
-            applier: &mut self.applier,
-            ids,
-            keys: 0,
-        };
+        let mut sink = Loading { applier: &mut self.applier, ids, keys: 0 };
         let position = reader.load(&mut sink).await?;
         let Loading { ids, keys, .. } = sink;
         if let Some(ids) = ids {
@@ -178,12 +168,7 @@ impl Follower {
         self.applier.reached(position.revision, Some(started));
         self.reached.send_replace(position.revision);
         let took_ms = clock::boot().since(started).as_millis();
-        info!(
-            keys,
-            revision = position.revision,
-            took_ms,
-            "loaded all keys"
-        );
+        info!(keys, revision = position.revision, took_ms, "loaded all keys");
         Ok(position)
     }
 }

@@ -38,10 +38,7 @@ pub enum NotReady {
 impl Lease {
     /// A lease that permits nothing yet.
     pub const fn new(staleness_max: Duration) -> Self {
-        Self {
-            complete_at: AtomicU64::new(0),
-            staleness_max,
-        }
+        Self { complete_at: AtomicU64::new(0), staleness_max }
     }
 
     /// The data was complete at `asked`, an instant read *before* the database was asked.
@@ -58,11 +55,7 @@ impl Lease {
             0 => Err(NotReady::Loading),
             nanos => {
                 let age = now.since(BootTime::from_nanos(nanos));
-                if age <= self.staleness_max {
-                    Ok(age)
-                } else {
-                    Err(NotReady::Stale { age })
-                }
+                if age <= self.staleness_max { Ok(age) } else { Err(NotReady::Stale { age }) }
             }
         }
     }

@@ -132,12 +132,7 @@ impl Applier {
 
     /// Forgets all keys but these, after all of these were put.
     pub fn retain(&mut self, ids: &HashSet<KeyId>) {
-        let gone: Vec<KeyId> = self
-            .by_id
-            .keys()
-            .filter(|id| !ids.contains(id))
-            .copied()
-            .collect();
+        let gone: Vec<KeyId> = self.by_id.keys().filter(|id| !ids.contains(id)).copied().collect();
         for id in gone {
             self.remove(id);
         }
@@ -224,9 +219,7 @@ impl Shared {
         if let Some(labels) = self.labels.get(text) {
             return Ok(Arc::clone(labels));
         }
-        let pairs = text
-            .lines()
-            .map(|line| line.split_once('=').unwrap_or((line, "")));
+        let pairs = text.lines().map(|line| line.split_once('=').unwrap_or((line, "")));
         let labels = Arc::new(Labels::parse(pairs)?);
         self.labels.insert(text.into(), Arc::clone(&labels));
         Ok(labels)
@@ -248,10 +241,8 @@ impl Shared {
         if self.profiles.len() + self.labels.len() < self.sweep_at.max(KEPT_MIN) {
             return;
         }
-        self.profiles
-            .retain(|_, profile| Arc::strong_count(profile) > 1);
-        self.labels
-            .retain(|_, labels| Arc::strong_count(labels) > 1);
+        self.profiles.retain(|_, profile| Arc::strong_count(profile) > 1);
+        self.labels.retain(|_, labels| Arc::strong_count(labels) > 1);
         self.sweep_at = 2 * (self.profiles.len() + self.labels.len());
     }
 }

@@ -44,9 +44,7 @@ fn facts(view: &KeyView) -> String {
 /// All that readers can find.
 fn content(replica: &Replica) -> BTreeMap<[u8; 32], String> {
     let keys = replica.keys.pin();
-    let found = keys
-        .iter()
-        .map(|(digest, view)| (*digest.bytes(), facts(view)));
+    let found = keys.iter().map(|(digest, view)| (*digest.bytes(), facts(view)));
     found.collect()
 }
 
@@ -167,10 +165,7 @@ fn an_overlapping_regeneration_lets_the_old_secret_open_until_exactly_its_end() 
     let found = |number| replica.get(&digest(number)).unwrap();
     assert!(Arc::ptr_eq(&found(1), &found(2)));
     assert_eq!(found(1).secret_end(&digest(1)), Some(end));
-    assert_eq!(
-        found(2).secret_end(&digest(2)),
-        Some(Timestamp::DISTANT_FUTURE)
-    );
+    assert_eq!(found(2).secret_end(&digest(2)), Some(Timestamp::DISTANT_FUTURE));
     assert_eq!(found(2).secret_end(&digest(3)), None);
 }
 
@@ -178,9 +173,7 @@ fn an_overlapping_regeneration_lets_the_old_secret_open_until_exactly_its_end() 
 fn a_regeneration_without_overlap_ends_both_older_secrets() {
     let (replica, mut applier) = replica();
     put(&mut applier, &numbered(1));
-    let overlapping = numbered(1)
-        .current(digest(2))
-        .retiring(digest(1), now_plus(5));
+    let overlapping = numbered(1).current(digest(2)).retiring(digest(1), now_plus(5));
     put(&mut applier, &overlapping);
     put(&mut applier, &numbered(1).current(digest(3)));
     let opens = [1, 2, 3].map(|number| replica.get(&digest(number)).is_some());
@@ -190,9 +183,7 @@ fn a_regeneration_without_overlap_ends_both_older_secrets() {
 #[test]
 fn a_removed_key_is_forgotten_with_all_its_secrets_and_may_come_back() {
     let (replica, mut applier) = replica();
-    let both = numbered(1)
-        .current(digest(2))
-        .retiring(digest(1), now_plus(5));
+    let both = numbered(1).current(digest(2)).retiring(digest(1), now_plus(5));
     put(&mut applier, &both);
     put(&mut applier, &numbered(7));
     applier.remove(id(1));
@@ -206,10 +197,7 @@ fn a_removed_key_is_forgotten_with_all_its_secrets_and_may_come_back() {
 fn retaining_some_keys_forgets_all_others() {
     let (replica, mut applier) = replica();
     for number in 1..=5 {
-        put(
-            &mut applier,
-            &numbered(number).retiring(digest(number + 100), NOW),
-        );
+        put(&mut applier, &numbered(number).retiring(digest(number + 100), NOW));
     }
     applier.retain(&HashSet::from([id(2), id(4), id(99)]));
     let kept = [2, 4].map(|number| numbered(number).retiring(digest(number + 100), NOW));
@@ -222,19 +210,11 @@ fn retaining_some_keys_forgets_all_others() {
 fn what_cannot_be_read_becomes_a_key_that_may_do_nothing_until_it_can() {
     type Told = fn(&UnreadableRow) -> bool;
     let unreadable: [(&str, &str, Told); 5] = [
-        ("No Domain\n*", "", |e| {
-            matches!(e, UnreadableRow::Domain(_))
-        }),
+        ("No Domain\n*", "", |e| matches!(e, UnreadableRow::Domain(_))),
         ("", "", |e| matches!(e, UnreadableRow::Domain(_))),
-        ("default\n* Systems!", "", |e| {
-            matches!(e, UnreadableRow::Grants(_))
-        }),
-        ("default\n*\n/a/../b", "", |e| {
-            matches!(e, UnreadableRow::RouteRules(_))
-        }),
-        ("default\n*", "Team=7", |e| {
-            matches!(e, UnreadableRow::Labels(_))
-        }),
+        ("default\n* Systems!", "", |e| matches!(e, UnreadableRow::Grants(_))),
+        ("default\n*\n/a/../b", "", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        ("default\n*", "Team=7", |e| matches!(e, UnreadableRow::Labels(_))),
     ];
     for (profile, labels, told) in unreadable {
         let (replica, mut applier) = replica();
@@ -248,10 +228,7 @@ fn what_cannot_be_read_becomes_a_key_that_may_do_nothing_until_it_can() {
         assert!(told(&error), "{profile:?} {labels:?}: {error}");
         for number in [1, 2] {
             let view = replica.get(&digest(number)).unwrap();
-            assert!(
-                !view.active && *view.profile == Profile::nothing(),
-                "{profile:?}"
-            );
+            assert!(!view.active && *view.profile == Profile::nothing(), "{profile:?}");
             assert!(view.labels.is_empty());
         }
         assert!(applier.put(&broken.row()).is_err(), "it stays unreadable");
@@ -277,9 +254,7 @@ fn a_key_that_was_used_in_this_second_stays_so_when_it_changes() {
 fn keys_with_the_same_profile_labels_and_environment_share_them() {
     let (replica, mut applier) = replica();
     for number in [1, 2] {
-        let key = numbered(number)
-            .grants(&["systems"])
-            .stored_labels("team=7");
+        let key = numbered(number).grants(&["systems"]).stored_labels("team=7");
         put(&mut applier, &key);
     }
     put(&mut applier, &numbered(3));
@@ -294,9 +269,7 @@ fn keys_with_the_same_profile_labels_and_environment_share_them() {
 fn what_no_key_uses_any_more_is_swept_before_it_is_more_than_what_is_in_use() {
     let mut shared = Shared::default();
     let text = |number: usize| format!("default\ng{number}");
-    let used: Vec<_> = (0..1500)
-        .map(|n| shared.profile(&text(n)).unwrap())
-        .collect();
+    let used: Vec<_> = (0..1500).map(|n| shared.profile(&text(n)).unwrap()).collect();
     let labels = shared.labels("team=7").unwrap();
     for round in 0..10 {
         for n in 0..400 {
@@ -369,13 +342,8 @@ fn a_key_that_is_being_replaced_is_never_unknown_and_never_half_replaced() {
         numbered(1).current(digest(1)).retiring(digest(3), NOW),
         numbered(1).stored_profile("unreadable!"),
     ];
-    let mut whole: HashSet<String> = contents[..3]
-        .iter()
-        .map(|key| facts(&key.build()))
-        .collect();
-    whole.insert(facts(
-        &numbered(1).stored_profile("default\n").inactive().build(),
-    ));
+    let mut whole: HashSet<String> = contents[..3].iter().map(|key| facts(&key.build())).collect();
+    whole.insert(facts(&numbered(1).stored_profile("default\n").inactive().build()));
     let (replica, mut applier) = replica();
     put(&mut applier, &contents[0]);
     let over = AtomicBool::new(false);

@@ -52,9 +52,7 @@ impl KeyAdminService {
 
 /// The token of an answer; empty where nothing was made.
 fn revealed(token: Option<&Token>) -> String {
-    token
-        .map(|token| token.reveal().to_owned())
-        .unwrap_or_default()
+    token.map(|token| token.reveal().to_owned()).unwrap_or_default()
 }
 
 #[tonic::async_trait]
@@ -65,34 +63,22 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::CreateKeyResponse> {
         let call = self.call(&request)?;
         let command = CreateParts::parse(request.get_ref())?;
-        let Opened { changed, token } = create_key(&self.admin, &call, &command)
-            .await
-            .map_err(status::admin)?;
+        let Opened { changed, token } =
+            create_key(&self.admin, &call, &command).await.map_err(status::admin)?;
         if command.effect == Effect::ValidateOnly {
             let key = Some(draft_to_pb(&changed.key, call.now));
-            return Ok(Response::new(pb::CreateKeyResponse {
-                key,
-                ..Default::default()
-            }));
+            return Ok(Response::new(pb::CreateKeyResponse { key, ..Default::default() }));
         }
         let (key, revision) = self.shown(&call, &changed).await;
         let token = revealed(token.as_ref());
-        Ok(Response::new(pb::CreateKeyResponse {
-            key,
-            token,
-            revision,
-        }))
+        Ok(Response::new(pb::CreateKeyResponse { key, token, revision }))
     }
 
     async fn get_key(&self, request: Request<pb::GetKeyRequest>) -> Answer<pb::GetKeyResponse> {
         let call = self.call(&request)?;
         let id = convert::parse_id(&request.get_ref().id)?;
-        let key = get_key(&self.admin, &call, id)
-            .await
-            .map_err(status::admin)?;
-        Ok(Response::new(pb::GetKeyResponse {
-            key: Some(key_to_pb(&key, call.now)),
-        }))
+        let key = get_key(&self.admin, &call, id).await.map_err(status::admin)?;
+        Ok(Response::new(pb::GetKeyResponse { key: Some(key_to_pb(&key, call.now)) }))
     }
 
     async fn list_keys(
@@ -103,16 +89,10 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
         let request = request.get_ref();
         let ListParts { filter, page } =
             ListParts::parse(request, call.caller.reach(Action::Read))?;
-        let page = list_keys(&self.admin, &call, &filter, &page)
-            .await
-            .map_err(status::admin)?;
+        let page = list_keys(&self.admin, &call, &filter, &page).await.map_err(status::admin)?;
         let next = page.next.map(|cursor| cursor_to_token(&cursor, request));
         Ok(Response::new(pb::ListKeysResponse {
-            keys: page
-                .keys
-                .iter()
-                .map(|key| key_to_pb(key, call.now))
-                .collect(),
+            keys: page.keys.iter().map(|key| key_to_pb(key, call.now)).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -123,9 +103,8 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::UpdateKeyResponse> {
         let call = self.call(&request)?;
         let (target, patch, effect) = convert::update(request.get_ref())?;
-        let changed = update_key(&self.admin, &call, &target, &patch, effect)
-            .await
-            .map_err(status::admin)?;
+        let changed =
+            update_key(&self.admin, &call, &target, &patch, effect).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;
         Ok(Response::new(pb::UpdateKeyResponse { key, revision }))
     }
@@ -136,16 +115,11 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::RegenerateKeyResponse> {
         let call = self.call(&request)?;
         let command = convert::regenerate(request.get_ref())?;
-        let Opened { changed, token } = regenerate_key(&self.admin, &call, &command)
-            .await
-            .map_err(status::admin)?;
+        let Opened { changed, token } =
+            regenerate_key(&self.admin, &call, &command).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;
         let token = revealed(token.as_ref());
-        Ok(Response::new(pb::RegenerateKeyResponse {
-            key,
-            token,
-            revision,
-        }))
+        Ok(Response::new(pb::RegenerateKeyResponse { key, token, revision }))
     }
 
     async fn activate_key(
@@ -154,9 +128,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::ActivateKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let changed = activate_key(&self.admin, &call, &target)
-            .await
-            .map_err(status::admin)?;
+        let changed = activate_key(&self.admin, &call, &target).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;
         Ok(Response::new(pb::ActivateKeyResponse { key, revision }))
     }
@@ -167,9 +139,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::DeactivateKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let changed = deactivate_key(&self.admin, &call, &target)
-            .await
-            .map_err(status::admin)?;
+        let changed = deactivate_key(&self.admin, &call, &target).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;
         Ok(Response::new(pb::DeactivateKeyResponse { key, revision }))
     }
@@ -206,9 +176,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::UndeleteKeyResponse> {
         let call = self.call(&request)?;
         let target = convert::target(&request.get_ref().id, &request.get_ref().etag)?;
-        let changed = undelete_key(&self.admin, &call, &target)
-            .await
-            .map_err(status::admin)?;
+        let changed = undelete_key(&self.admin, &call, &target).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;
         Ok(Response::new(pb::UndeleteKeyResponse { key, revision }))
     }
@@ -219,11 +187,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::LookupKeyResponse> {
         let call = self.call(&request)?;
         let token = convert::lookup(request.get_ref())?;
-        let key = lookup_key(&self.admin, &call, token)
-            .await
-            .map_err(status::admin)?;
-        Ok(Response::new(pb::LookupKeyResponse {
-            key: Some(key_to_pb(&key, call.now)),
-        }))
+        let key = lookup_key(&self.admin, &call, token).await.map_err(status::admin)?;
+        Ok(Response::new(pb::LookupKeyResponse { key: Some(key_to_pb(&key, call.now)) }))
     }
 }

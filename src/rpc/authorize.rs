@@ -49,17 +49,8 @@ impl AuthorizeService {
     }
 
     fn decide(&self, parts: &AuthorizeParts<'_>) -> Result<pb::AuthorizeResponse, NotReady> {
-        let AuthorizeParts {
-            presented,
-            question,
-            revision_min,
-            record,
-        } = parts;
-        let terms = Terms {
-            now: clock::now(),
-            revision_min: *revision_min,
-            record: *record,
-        };
+        let AuthorizeParts { presented, question, revision_min, record } = parts;
+        let terms = Terms { now: clock::now(), revision_min: *revision_min, record: *record };
         let outcome = authorize(&self.hot, presented, question, terms)?;
         Ok(outcome_to_pb(&outcome, decision_id()))
     }

@@ -21,18 +21,11 @@ pub(super) fn authenticate<T>(hot: &Hot, request: &Request<T>) -> Result<Call, S
         environment: EnvironmentName::OF_ADMINS,
         ask: Ask::Authentication,
     };
-    let terms = Terms {
-        now,
-        revision_min: 0,
-        record: Record::Use,
-    };
+    let terms = Terms { now, revision_min: 0, record: Record::Use };
     let outcome = authorize(hot, bearer(request), &question, terms).map_err(status::not_ready)?;
     match (outcome.decision, outcome.key) {
         (Decision::Allow, Some(key)) => Ok(Call {
-            caller: Caller {
-                key: key.id,
-                profile: Arc::clone(&key.profile),
-            },
+            caller: Caller { key: key.id, profile: Arc::clone(&key.profile) },
             peer: request.remote_addr().map(|address| address.ip()),
             now: now.wall,
         }),
@@ -43,10 +36,7 @@ pub(super) fn authenticate<T>(hot: &Hot, request: &Request<T>) -> Result<Call, S
 
 /// The token after the scheme `Bearer` (RFC 6750), whatever its case; empty if there is none.
 fn bearer<T>(request: &Request<T>) -> &str {
-    let value = request
-        .metadata()
-        .get("authorization")
-        .and_then(|value| value.to_str().ok());
+    let value = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
     match value.and_then(|value| value.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => "",

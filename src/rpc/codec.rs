@@ -53,8 +53,7 @@ impl<T: Message> Encoder for BoundedEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buffer)
-            .map_err(|error| status::unencodable(&error))
+        item.encode(buffer).map_err(|error| status::unencodable(&error))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -71,9 +70,7 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buffer)
-            .map(Some)
-            .map_err(|error| status::undecodable(&error))
+        U::decode(buffer).map(Some).map_err(|error| status::undecodable(&error))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

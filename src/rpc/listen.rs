@@ -91,10 +91,7 @@ impl Lane {
     pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> {
         ReceiverStream::new(self.0).map(|accepted| {
             let stream = TcpStream::from_std(accepted.stream)?;
-            Ok(Connection {
-                stream,
-                _permit: accepted.permit,
-            })
+            Ok(Connection { stream, _permit: accepted.permit })
         })
     }
 }
@@ -110,19 +107,10 @@ pub struct Acceptor {
 impl Acceptor {
     /// An acceptor with so many lanes.
     pub fn new(listener: StdListener, lanes: usize, limits: Limits) -> (Self, Vec<Lane>) {
-        let (senders, receivers) = (0..lanes)
-            .map(|_| mpsc::channel(LANE_CONNECTIONS_MAX))
-            .unzip();
+        let (senders, receivers) = (0..lanes).map(|_| mpsc::channel(LANE_CONNECTIONS_MAX)).unzip();
         let open = Arc::new(Semaphore::new(limits.connections_max));
         let receivers: Vec<_> = receivers;
-        (
-            Self {
-                listener,
-                lanes: senders,
-                open,
-            },
-            receivers.into_iter().map(Lane).collect(),
-        )
+        (Self { listener, lanes: senders, open }, receivers.into_iter().map(Lane).collect())
     }
 
     /// Accepts. When told to stop it still takes what the kernel has taken already, then closes the
@@ -132,11 +120,7 @@ impl Acceptor {
             Ok(listener) => listener,
             Err(error) => return warn!(%error, "cannot listen"),
         };
-        let mut dealer = Dealer {
-            lanes: self.lanes,
-            next: 0,
-            open: self.open,
-        };
+        let mut dealer = Dealer { lanes: self.lanes, next: 0, open: self.open };
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted.and_then(|(stream, _)| stream.into_std()) {
                 Ok(stream) => dealer.deal(stream),
@@ -167,9 +151,7 @@ impl Dealer {
             return warn!("too many connections; closing a new one");
         };
         // small answers must not wait for each other (Nagle)
-        let ready = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_nonblocking(true));
+        let ready = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
         self.next = (self.next + 1) % self.lanes.len().max(1);
         if let (Ok(()), Some(lane)) = (ready, self.lanes.get(self.next)) {
             // a lane that is full or gone closes the connection

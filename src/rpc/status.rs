@@ -43,9 +43,7 @@ pub(super) fn invalid(mut violations: Vec<FieldViolation>) -> Status {
         bytes += one.field.len() + one.description.len();
         bytes <= VIOLATIONS_BYTES_MAX
     });
-    let texts = violations
-        .iter()
-        .map(|one| format!("{}: {}", one.field, one.description));
+    let texts = violations.iter().map(|one| format!("{}: {}", one.field, one.description));
     let mut message = texts.collect::<Vec<_>>().join("; ");
     while message.len() > MESSAGE_BYTES_MAX {
         message.pop();
@@ -64,9 +62,7 @@ pub(super) fn invalid_field(field: &'static str, description: &'static str) -> S
 pub(super) fn undecodable(error: &DecodeError) -> Status {
     // "failed to decode Protobuf message: Inner.field: Outer.field: what is wrong"
     let text = error.to_string();
-    let text = text
-        .strip_prefix("failed to decode Protobuf message: ")
-        .unwrap_or(&text);
+    let text = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(&text);
     let mut fields = Vec::new();
     let mut rest = text;
     while let Some((place, after)) = rest.split_once(": ") {
@@ -91,10 +87,7 @@ pub(super) fn not_ready(not_ready: NotReady) -> Status {
         NotReady::Loading => passing("REPLICA_NOT_READY", "the keys are not loaded yet"),
         NotReady::Stale { age } => passing(
             "REPLICA_STALE",
-            format!(
-                "the keys are as of {} s ago, which is too old",
-                age.as_secs()
-            ),
+            format!("the keys are as of {} s ago, which is too old", age.as_secs()),
         ),
         NotReady::Behind { reached } => passing(
             "REVISION_NOT_REACHED",
@@ -162,16 +155,11 @@ fn store(error: &StoreError) -> Status {
     match error {
         StoreError::Unavailable(_) => {
             warn!(error = chain(error), "an admin call found no database");
-            passing(
-                "DATABASE_UNAVAILABLE",
-                "the database is not available; try again",
-            )
+            passing("DATABASE_UNAVAILABLE", "the database is not available; try again")
         }
-        StoreError::Conflict(_) => plain(
-            Code::Aborted,
-            "CONFLICT",
-            "lost against concurrent changes; try again",
-        ),
+        StoreError::Conflict(_) => {
+            plain(Code::Aborted, "CONFLICT", "lost against concurrent changes; try again")
+        }
         StoreError::Constraint { .. }
         | StoreError::Corrupt { .. }
         | StoreError::Discontinuity { .. }
@@ -185,11 +173,7 @@ fn store(error: &StoreError) -> Status {
 fn internal(words: &str) -> Status {
     let error_id = crate::clock::boot().nanos();
     error!(error_id, error = words, "an internal error");
-    plain(
-        Code::Internal,
-        "INTERNAL",
-        format!("internal error {error_id}; the log has its cause"),
-    )
+    plain(Code::Internal, "INTERNAL", format!("internal error {error_id}; the log has its cause"))
 }
 
 #[cfg(test)]

@@ -30,18 +30,12 @@ pub(super) fn snapshot(key: &Key) -> Json {
     });
     if let Some(members) = shown.as_object_mut() {
         if let Standing::Revoked(revocation) = &key.standing {
-            members.insert(
-                "revoke_reason".into(),
-                reason_text(revocation.reason).into(),
-            );
+            members.insert("revoke_reason".into(), reason_text(revocation.reason).into());
             members.insert("revoke_comment".into(), revocation.comment.as_str().into());
         }
         if let Some(retiring) = &key.retiring {
             members.insert("retiring_hint".into(), retiring.secret.hint.as_str().into());
-            members.insert(
-                "retiring_expire_micros".into(),
-                retiring.expire.micros().into(),
-            );
+            members.insert("retiring_expire_micros".into(), retiring.expire.micros().into());
         }
     }
     shown

@@ -64,11 +64,7 @@ impl StoreError {
         column: &'static str,
         source: impl Into<Source>,
     ) -> Self {
-        Self::Corrupt {
-            table,
-            column,
-            source: source.into(),
-        }
+        Self::Corrupt { table, column, source: source.into() }
     }
 }
 
@@ -91,28 +87,15 @@ impl From<tokio_postgres::Error> for StoreError {
             return Self::Constraint { name: name.into() };
         }
         let state = refusal.code();
-        if [
-            SqlState::T_R_SERIALIZATION_FAILURE,
-            SqlState::T_R_DEADLOCK_DETECTED,
-        ]
-        .contains(state)
-        {
+        if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(state) {
             return Self::Conflict(error);
         }
         // classes: 08 connection, 53 resources, 57 operator (shutdown, cancelled by a timeout),
         // 58 system; 55P03 lock timeout; 25006 a standby
         let class = state.code().get(..2).unwrap_or_default();
         let passing = ["08", "53", "57", "58"].contains(&class)
-            || [
-                SqlState::LOCK_NOT_AVAILABLE,
-                SqlState::READ_ONLY_SQL_TRANSACTION,
-            ]
-            .contains(state);
-        if passing {
-            Self::Unavailable(error.into())
-        } else {
-            Self::Refused(error)
-        }
+            || [SqlState::LOCK_NOT_AVAILABLE, SqlState::READ_ONLY_SQL_TRANSACTION].contains(state);
+        if passing { Self::Unavailable(error.into()) } else { Self::Refused(error) }
     }
 }
 
@@ -121,10 +104,7 @@ impl From<tokio_postgres::Error> for StoreError {
 fn is_of_connection(error: &tokio_postgres::Error) -> bool {
     let io = error.source().is_some_and(<dyn Error>::is::<io::Error>);
     let text = error.to_string();
-    let texts = [
-        "timeout waiting for server",
-        "unexpected message from server",
-    ];
+    let texts = ["timeout waiting for server", "unexpected message from server"];
     io || error.is_closed() || texts.iter().any(|known| text.starts_with(known))
 }
 

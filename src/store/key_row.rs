@@ -37,12 +37,7 @@ impl KeyParameters {
         let revocation = revocation(key);
         Self {
             permissions: key.settings.grants.iter().map(String::from).collect(),
-            route_rules: key
-                .settings
-                .route_rules
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            route_rules: key.settings.route_rules.iter().map(ToString::to_string).collect(),
             labels: labels_json(&key.settings.labels),
             revoke_reason: revocation.map(|revocation| reason_text(revocation.reason)),
             revoked_by: revocation.map(|revocation| revocation.by.to_string()),
@@ -73,25 +68,13 @@ impl KeyParameters {
             (&settings.validity.expire, Type::TIMESTAMPTZ),
             (&standing_text(&key.standing), Type::TEXT),
             (&self.revoke_reason, Type::TEXT),
-            (
-                &revocation.map(|revocation| revocation.comment.as_str()),
-                Type::TEXT,
-            ),
-            (
-                &revocation.map(|revocation| revocation.time),
-                Type::TIMESTAMPTZ,
-            ),
+            (&revocation.map(|revocation| revocation.comment.as_str()), Type::TEXT),
+            (&revocation.map(|revocation| revocation.time), Type::TIMESTAMPTZ),
             (&self.revoked_by, Type::TEXT),
             (&key.secret.digest, Type::BYTEA),
             (&key.secret.hint.as_str(), Type::TEXT),
-            (
-                &retiring.map(|retiring| retiring.secret.digest),
-                Type::BYTEA,
-            ),
-            (
-                &retiring.map(|retiring| retiring.secret.hint.as_str()),
-                Type::TEXT,
-            ),
+            (&retiring.map(|retiring| retiring.secret.digest), Type::BYTEA),
+            (&retiring.map(|retiring| retiring.secret.hint.as_str()), Type::TEXT),
             (&retiring.map(|retiring| retiring.expire), Type::TIMESTAMPTZ),
             (&self.created_by, Type::TEXT),
             (&key.create_time, Type::TIMESTAMPTZ),
@@ -112,10 +95,7 @@ fn revocation(key: &Key) -> Option<&Revocation> {
 
 /// Labels as they are stored.
 pub(super) fn labels_json(labels: &Labels) -> Json {
-    labels
-        .iter()
-        .map(|(name, value)| (name.to_owned(), Json::from(value)))
-        .collect()
+    labels.iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect()
 }
 
 /// A state as a list is filtered by it.
@@ -156,11 +136,7 @@ fn reason_from_text(text: &str) -> Result<RevocationReason, StoreError> {
         "superseded" => Ok(RevocationReason::Superseded),
         "abuse" => Ok(RevocationReason::Abuse),
         "other" => Ok(RevocationReason::Other),
-        _ => Err(StoreError::corrupt(
-            TABLE,
-            "revoke_reason",
-            "unknown reason",
-        )),
+        _ => Err(StoreError::corrupt(TABLE, "revoke_reason", "unknown reason")),
     }
 }
 
@@ -240,10 +216,7 @@ fn retiring_from_row(row: &Row) -> Result<Option<Retiring>, StoreError> {
         .map(|digest| {
             let hint = Hint::from_stored(field(row, TABLE, "retiring_hint")?);
             let expire = field(row, TABLE, "retiring_expire_at")?;
-            Ok(Retiring {
-                secret: Secret { digest, hint },
-                expire,
-            })
+            Ok(Retiring { secret: Secret { digest, hint }, expire })
         })
         .transpose()
 }

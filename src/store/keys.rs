@@ -34,11 +34,8 @@ macro_rules! columns {
 pub(super) const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
 
 /// `OF k`: uses are noted meanwhile.
-pub(super) const LOCK: &str = concat!(
-    "-- keys.lock\nSELECT ",
-    columns!(),
-    " WHERE k.id = $1 FOR UPDATE OF k"
-);
+pub(super) const LOCK: &str =
+    concat!("-- keys.lock\nSELECT ", columns!(), " WHERE k.id = $1 FOR UPDATE OF k");
 
 const GET_BY_DIGEST: &str = concat!(
     "-- keys.get_by_digest\nSELECT ",
@@ -96,10 +93,7 @@ impl Store {
     pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
         self.read(async {
             let session = self.session().await?;
-            let row = session
-                .client
-                .query_typed_opt(GET, &[(&id, Type::UUID)])
-                .await?;
+            let row = session.client.query_typed_opt(GET, &[(&id, Type::UUID)]).await?;
             row.as_ref().map(key_from_row).transpose()
         })
         .await
@@ -115,10 +109,7 @@ impl Store {
             let session = self.session().await?;
             let parameters: [Parameter<'_>; 2] =
                 [(&digest, Type::BYTEA), (&now, Type::TIMESTAMPTZ)];
-            let row = session
-                .client
-                .query_typed_opt(GET_BY_DIGEST, &parameters)
-                .await?;
+            let row = session.client.query_typed_opt(GET_BY_DIGEST, &parameters).await?;
             row.as_ref().map(key_from_row).transpose()
         })
         .await
@@ -140,11 +131,7 @@ impl Store {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<KeyPage, StoreError> {
-        let states: Vec<&str> = filter
-            .states
-            .iter()
-            .map(|state| state_text(*state))
-            .collect();
+        let states: Vec<&str> = filter.states.iter().map(|state| state_text(*state)).collect();
         let states = (!states.is_empty()).then_some(states);
         let deleted = filter.show_deleted || filter.states.contains(&KeyState::Deleted);
         let created_by = filter.created_by.map(|actor| actor.to_string());
@@ -164,10 +151,7 @@ impl Store {
             (&filter.domain.as_ref().map(DomainName::as_str), Type::TEXT),
             (&filter.reach.keys, Type::BOOL),
             (&filter.reach.admins, Type::BOOL),
-            (
-                &filter.environment.as_ref().map(EnvironmentName::as_str),
-                Type::TEXT,
-            ),
+            (&filter.environment.as_ref().map(EnvironmentName::as_str), Type::TEXT),
             (&states, Type::TEXT_ARRAY),
             (&now, Type::TIMESTAMPTZ),
             (&deleted, Type::BOOL),
@@ -181,20 +165,14 @@ impl Store {
             (&(size + 1), Type::INT8), // one more tells whether there is a next page
         ];
         let session = self.session().await?;
-        let rows = session
-            .client
-            .query_typed(&list_statement(page), &parameters)
-            .await?;
-        let mut keys = rows
-            .iter()
-            .map(key_from_row)
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = session.client.query_typed(&list_statement(page), &parameters).await?;
+        let mut keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
         let more = keys.len() > usize::from(page.size.keys());
         keys.truncate(usize::from(page.size.keys()));
-        let next = keys.last().filter(|_| more).map(|key| Cursor {
-            place: page.order.place(key),
-            id: key.id,
-        });
+        let next = keys
+            .last()
+            .filter(|_| more)
+            .map(|key| Cursor { place: page.order.place(key), id: key.id });
         Ok(KeyPage { keys, next })
     }
 }
@@ -209,12 +187,6 @@ fn list_statement(page: &PageRequest) -> String {
         KeyOrder::LastUsedTime => "coalesce(u.last_used_at, '-infinity')",
         KeyOrder::ExpireTime => "coalesce(k.expire_at, 'infinity')",
     };
-    let (direction, after) = if page.descending {
-        ("DESC", "<")
-    } else {
-        ("ASC", ">")
-    };
-    LIST.replace("{place}", place)
-        .replace("{direction}", direction)
-        .replace("{after}", after)
+    let (direction, after) = if page.descending { ("DESC", "<") } else { ("ASC", ">") };
+    LIST.replace("{place}", place).replace("{direction}", direction).replace("{after}", after)
 }

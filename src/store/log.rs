@@ -145,11 +145,8 @@ impl Store {
 impl LogReader {
     /// Asks to be woken by commits. Success does not say that it works: a pooler may swallow it.
     pub async fn listen(&self) -> Result<(), StoreError> {
-        in_time(
-            STATEMENT_TIME_MAX,
-            self.client.batch_execute("-- log.listen\nLISTEN keyward"),
-        )
-        .await
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("-- log.listen\nLISTEN keyward"))
+            .await
     }
 
     /// The last revision.
@@ -197,16 +194,11 @@ impl LogReader {
         sink: &mut dyn Sink,
     ) -> Result<Followed, StoreError> {
         if self.head().await? == *applied {
-            return Ok(Followed {
-                reached: applied.clone(),
-                complete: true,
-            });
+            return Ok(Followed { reached: applied.clone(), complete: true });
         }
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
         let head = self.head().await?;
-        let target = head
-            .revision
-            .min(applied.revision.saturating_add(REVISIONS_MAX));
+        let target = head.revision.min(applied.revision.saturating_add(REVISIONS_MAX));
         let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&target, Type::INT8)];
         let changes = in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await?;
         let (reached, ids) = check(applied, &head, &changes)?;
@@ -214,10 +206,7 @@ impl LogReader {
             self.keys_by_id(ids, sink).await?;
         }
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await?;
-        Ok(Followed {
-            complete: reached == head,
-            reached,
-        })
+        Ok(Followed { complete: reached == head, reached })
     }
 
     async fn keys_by_id(&self, ids: &[KeyId], sink: &mut dyn Sink) -> Result<(), StoreError> {
@@ -243,10 +232,7 @@ fn check(
     head: &Position,
     changes: &[Row],
 ) -> Result<(Position, Vec<KeyId>), StoreError> {
-    let broken = |what| StoreError::Discontinuity {
-        applied: applied.revision,
-        what,
-    };
+    let broken = |what| StoreError::Discontinuity { applied: applied.revision, what };
     if head.revision < applied.revision {
         return Err(broken("the database's last revision is an earlier one"));
     }
@@ -288,10 +274,7 @@ fn check(
 
 fn position(row: &Row, table: &'static str) -> Result<Position, StoreError> {
     let nonce: &str = field(row, table, "nonce")?;
-    Ok(Position {
-        revision: field(row, table, "revision")?,
-        nonce: nonce.into(),
-    })
+    Ok(Position { revision: field(row, table, "revision")?, nonce: nonce.into() })
 }
 
 fn key_row(row: &Row) -> Result<KeyRow<'_>, StoreError> {

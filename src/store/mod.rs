@@ -47,9 +47,7 @@ impl Store {
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(15));
         // verified: a connection that broke unseen is found here and not by the statement after it
-        let recycling = ManagerConfig {
-            recycling_method: RecyclingMethod::Verified,
-        };
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let manager = Manager::from_config(config.clone(), NoTls, recycling);
         let pool = Pool::builder(manager)
             .max_size(connections_max)
@@ -71,9 +69,7 @@ impl Store {
 
     /// A connection for one piece of work.
     pub async fn session(&self) -> Result<Session, StoreError> {
-        Ok(Session {
-            client: self.pool.get().await?,
-        })
+        Ok(Session { client: self.pool.get().await? })
     }
 
     /// Refuses a server that is too old.

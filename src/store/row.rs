@@ -23,8 +23,7 @@ pub(super) fn field<'a, T: FromSql<'a>>(
     table: &'static str,
     column: &'static str,
 ) -> Result<T, StoreError> {
-    row.try_get(column)
-        .map_err(|error| StoreError::corrupt(table, column, error))
+    row.try_get(column).map_err(|error| StoreError::corrupt(table, column, error))
 }
 
 /// A value of a row of COPY, which has no names, by its place.
@@ -33,8 +32,7 @@ pub(super) fn copied<'a, T: FromSql<'a>>(
     place: usize,
     column: &'static str,
 ) -> Result<T, StoreError> {
-    row.try_get(place)
-        .map_err(|error| StoreError::corrupt("key", column, error))
+    row.try_get(place).map_err(|error| StoreError::corrupt("key", column, error))
 }
 
 /// Infinity on both sides; everything else shifted.

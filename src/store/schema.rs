@@ -91,10 +91,7 @@ impl Store {
             applied += 1;
         }
         tx.commit().await?;
-        Ok(Migrated {
-            version: last_version(),
-            applied,
-        })
+        Ok(Migrated { version: last_version(), applied })
     }
 
     /// Checks that the schema is this program's, for who must not change it.
@@ -125,10 +122,7 @@ impl Store {
             let session = self.session().await?;
             let verifier = pepper.verifier().to_vec();
             let parameters: [Parameter<'_>; 1] = [(&verifier, Type::BYTEA)];
-            session
-                .client
-                .execute_typed(SET_PEPPER_VERIFIER, &parameters)
-                .await?;
+            session.client.execute_typed(SET_PEPPER_VERIFIER, &parameters).await?;
             let row = session.client.query_typed_one(PEPPER_VERIFIER, &[]).await?;
             let stored: Vec<u8> = field(&row, "pepper", "verifier")?;
             Ok(stored == verifier)
@@ -147,9 +141,7 @@ fn check(rows: &[Row]) -> Result<usize, StoreError> {
     for (row, migration) in rows.iter().zip(&MIGRATIONS) {
         let stored_version: i32 = field(row, "migration", "version")?;
         let stored_checksum: Vec<u8> = field(row, "migration", "checksum")?;
-        let Migration {
-            version, name, sql, ..
-        } = migration;
+        let Migration { version, name, sql, .. } = migration;
         if stored_version != *version || stored_checksum != checksum(sql) {
             return Err(StoreError::Schema(format!(
                 "migration {version} ({name}) is not the one that this program has"
@@ -171,7 +163,5 @@ fn check(rows: &[Row]) -> Result<usize, StoreError> {
 }
 
 fn checksum(sql: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, sql.as_bytes())
-        .as_ref()
-        .to_vec()
+    digest::digest(&digest::SHA256, sql.as_bytes()).as_ref().to_vec()
 }

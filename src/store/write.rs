@@ -121,10 +121,7 @@ pub struct RepeatableRequest {
 impl RepeatableRequest {
     /// A request by its name and all that it asks for.
     pub fn new(id: RequestId, content: &[u8]) -> Self {
-        Self {
-            id,
-            fingerprint: digest::digest(&digest::SHA256, content),
-        }
+        Self { id, fingerprint: digest::digest(&digest::SHA256, content) }
     }
 }
 
@@ -156,9 +153,7 @@ pub struct WriteTx<'a> {
 
 impl std::fmt::Debug for WriteTx<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriteTx")
-            .field("intent", &self.intent)
-            .finish_non_exhaustive()
+        f.debug_struct("WriteTx").field("intent", &self.intent).finish_non_exhaustive()
     }
 }
 
@@ -168,47 +163,33 @@ impl Session {
         let client: &mut tokio_postgres::Client = &mut self.client;
         let tx = client.transaction().await?;
         tx.batch_execute(BOUNDS).await?;
-        Ok(WriteTx {
-            tx,
-            intent,
-            changed: Vec::new(),
-        })
+        Ok(WriteTx { tx, intent, changed: Vec::new() })
     }
 }
 
 impl WriteTx<'_> {
     /// Reads a key and keeps others from changing it until the end.
     pub async fn lock_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
-        let row = self
-            .tx
-            .query_typed_opt(keys::LOCK, &[(&id, Type::UUID)])
-            .await?;
+        let row = self.tx.query_typed_opt(keys::LOCK, &[(&id, Type::UUID)]).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
     /// Reads a key as it is now.
     pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
-        let row = self
-            .tx
-            .query_typed_opt(keys::GET, &[(&id, Type::UUID)])
-            .await?;
+        let row = self.tx.query_typed_opt(keys::GET, &[(&id, Type::UUID)]).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
     /// Adds a key.
     pub async fn insert_key(&mut self, key: &Key) -> Result<(), StoreError> {
-        KeyParameters::new(key)
-            .execute(key, &self.tx, keys::INSERT)
-            .await?;
+        KeyParameters::new(key).execute(key, &self.tx, keys::INSERT).await?;
         self.note(key.id, None, Some(snapshot(key)));
         Ok(())
     }
 
     /// Replaces a key that is locked, from `before` to `after`.
     pub async fn update_key(&mut self, before: &Key, after: &Key) -> Result<(), StoreError> {
-        let rows = KeyParameters::new(after)
-            .execute(after, &self.tx, keys::UPDATE)
-            .await?;
+        let rows = KeyParameters::new(after).execute(after, &self.tx, keys::UPDATE).await?;
         if rows != 1 {
             return Err(StoreError::corrupt("key", "id", "the locked row is gone"));
         }
@@ -233,19 +214,13 @@ impl WriteTx<'_> {
     /// Whether there is such a domain.
     pub async fn domain_exists(&self, name: &DomainName) -> Result<bool, StoreError> {
         let name: [Parameter<'_>; 1] = [(&name.as_str(), Type::TEXT)];
-        Ok(self
-            .tx
-            .query_typed_opt(DOMAIN_EXISTS, &name)
-            .await?
-            .is_some())
+        Ok(self.tx.query_typed_opt(DOMAIN_EXISTS, &name).await?.is_some())
     }
 
     /// Whether there is an admin key, whatever its state. Nobody else can make the first one until
     /// the end.
     pub async fn admin_exists(&self) -> Result<bool, StoreError> {
-        self.tx
-            .query_typed(LOCK_DOMAIN, &[(&DomainName::OF_ADMINS, Type::TEXT)])
-            .await?;
+        self.tx.query_typed(LOCK_DOMAIN, &[(&DomainName::OF_ADMINS, Type::TEXT)]).await?;
         let row = self.tx.query_typed_one(ADMIN_EXISTS, &[]).await?;
         field(&row, "key", "found")
     }
@@ -297,13 +272,7 @@ impl WriteTx<'_> {
         let mut subjects = Vec::with_capacity(self.changed.len());
         let mut befores = Vec::with_capacity(self.changed.len());
         let mut afters = Vec::with_capacity(self.changed.len());
-        for Changed {
-            kind,
-            subject,
-            before,
-            after,
-        } in self.changed
-        {
+        for Changed { kind, subject, before, after } in self.changed {
             kinds.push(kind);
             subjects.push(subject);
             befores.push(before);
@@ -326,11 +295,6 @@ impl WriteTx<'_> {
     }
 
     fn note(&mut self, key: KeyId, before: Option<Json>, after: Option<Json>) {
-        self.changed.push(Changed {
-            kind: "key",
-            subject: key.to_string(),
-            before,
-            after,
-        });
+        self.changed.push(Changed { kind: "key", subject: key.to_string(), before, after });
     }
 }

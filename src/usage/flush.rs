@@ -31,10 +31,7 @@ pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: Ca
                 failing = false;
             }
             (Err(error), false) => {
-                warn!(
-                    error = chain(&error),
-                    "last uses cannot be stored; keeping them"
-                );
+                warn!(error = chain(&error), "last uses cannot be stored; keeping them");
                 failing = true;
             }
             (Ok(()), false) | (Err(_), true) => {}

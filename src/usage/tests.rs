@@ -86,9 +86,7 @@ fn a_full_ledger_counts_and_drops_new_keys_and_still_knows_its_own() {
     let shards = u64::try_from(SHARDS).unwrap();
     // ids that are the same modulo the number of shards share one
     let in_first = |number: u64| id(number * shards);
-    let fill: Vec<_> = (0..per_shard)
-        .map(|number| (in_first(number), now_plus(0)))
-        .collect();
+    let fill: Vec<_> = (0..per_shard).map(|number| (in_first(number), now_plus(0))).collect();
     ledger.put_back(fill);
     assert_eq!(ledger.dropped(), 0);
 

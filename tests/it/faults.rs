@@ -51,11 +51,7 @@ impl Load {
                 }
             });
         }
-        Self {
-            stop,
-            answered,
-            workers: set,
-        }
+        Self { stop, answered, workers: set }
     }
 
     /// Waits until so many more were answered.
@@ -93,10 +89,7 @@ fn children(parent: u32) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let statuses = processes.filter_map(|process| {
         let number = process.file_name().to_str()?.parse().ok()?;
-        Some((
-            number,
-            fs::read_to_string(process.path().join("status")).ok()?,
-        ))
+        Some((number, fs::read_to_string(process.path().join("status")).ok()?))
     });
     let line = format!("PPid:\t{parent}");
     statuses
@@ -118,11 +111,7 @@ async fn decisions_go_on_while_postgresql_is_killed_and_all_recovers_by_itself()
     kill_process(pid(cluster.pid()), Signal::KILL).unwrap();
     let refused = server.admin().create_key(new_key("Meanwhile")).await;
     let status = assert_status(refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
-    assert!(
-        tonic_types::StatusExt::get_error_details(&status)
-            .retry_info()
-            .is_some()
-    );
+    assert!(tonic_types::StatusExt::get_error_details(&status).retry_info().is_some());
     load.goes_on_for(500).await;
     eventually("the data grows old", async || {
         let answer = server.asker().ask(may_read(&made.token)).await;
@@ -191,10 +180,7 @@ async fn a_shutdown_under_load_answers_every_request_that_it_took() {
             Arc::clone(&answered),
         ));
     }
-    eventually("the load is on", async || {
-        (answered.load(Relaxed) > 500).then_some(())
-    })
-    .await;
+    eventually("the load is on", async || (answered.load(Relaxed) > 500).then_some(())).await;
     server.signal(Signal::TERM);
     while let Some(worker) = workers.join_next().await {
         worker.unwrap();
@@ -207,18 +193,12 @@ async fn a_shutdown_under_load_answers_every_request_that_it_took() {
 async fn ask_until_refused(at: SocketAddr, token: String, answered: Arc<AtomicU64>) {
     let mut connection = Connection::open(at).await;
     let mut flying = JoinSet::new();
-    while let Some(answer) = connection
-        .call("/keyward.v1.Authorize/Authorize", &may_read(&token))
-        .await
+    while let Some(answer) =
+        connection.call("/keyward.v1.Authorize/Authorize", &may_read(&token)).await
     {
         let answered = Arc::clone(&answered);
         flying.spawn(async move {
-            assert!(
-                answer
-                    .await
-                    .expect("a request that was sent is answered")
-                    .allowed
-            );
+            assert!(answer.await.expect("a request that was sent is answered").allowed);
             answered.fetch_add(1, Relaxed);
         });
         if flying.len() >= 8 {
@@ -239,15 +219,8 @@ async fn a_stream_is_told_of_the_shutdown_after_its_answers() {
     let (send, requests) = tokio::sync::mpsc::channel(8);
     send.send(may_read(&made.token)).await.unwrap();
     let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
-    let mut answers = client
-        .stream_authorize(requests)
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        verdict(&answers.message().await.unwrap().unwrap()),
-        "ALLOWED"
-    );
+    let mut answers = client.stream_authorize(requests).await.unwrap().into_inner();
+    assert_eq!(verdict(&answers.message().await.unwrap().unwrap()), "ALLOWED");
     server.signal(Signal::TERM);
     assert_status(answers.message().await, Code::Unavailable, "DRAINING");
     assert!(server.ended().await.success());
@@ -301,11 +274,7 @@ async fn a_kill_in_the_middle_of_writes_loses_nothing_and_halves_nothing() {
     server.until_serving().await;
     let mut admin = server.admin_as(&token);
     for (number, token) in &tokens {
-        assert_eq!(
-            server.asker().verdict(token, 0).await,
-            "ALLOWED",
-            "key {number}"
-        );
+        assert_eq!(server.asker().verdict(token, 0).await, "ALLOWED", "key {number}");
     }
     // asking again, for what was acknowledged and for what may not have been
     let last = tokens.iter().map(|(number, _)| *number).max().unwrap();
@@ -319,23 +288,13 @@ async fn a_kill_in_the_middle_of_writes_loses_nothing_and_halves_nothing() {
     assert_eq!(names.len(), all, "a request led to two keys");
 
     let run = folder.join("run");
-    let url = format!(
-        "postgresql:///keyward?host={}&port=5432&user=keyward",
-        run.display()
-    );
-    let database = Database {
-        url,
-        root_token: token,
-    };
+    let url = format!("postgresql:///keyward?host={}&port=5432&user=keyward", run.display());
+    let database = Database { url, root_token: token };
     let broken = "SELECT count(*) FROM keyward.log_head AS head
         WHERE head.revision <> (SELECT count(DISTINCT revision) FROM keyward.change_log)
         OR head.revision <> (SELECT count(DISTINCT revision) FROM keyward.audit_event)
         OR head.revision <> (SELECT count(*) FROM keyward.key)";
-    assert_eq!(
-        database.number(broken).await,
-        0,
-        "log, audit and keys agree"
-    );
+    assert_eq!(database.number(broken).await, 0, "log, audit and keys agree");
     server.signal(Signal::TERM);
     assert!(server.ended().await.success());
     fs::remove_dir_all(&folder).unwrap();
@@ -346,11 +305,7 @@ async fn all_names(admin: &mut Admin) -> Vec<String> {
     let mut names = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListKeysRequest {
-            page_token,
-            page_size: 100,
-            ..ListKeysRequest::default()
-        };
+        let request = ListKeysRequest { page_token, page_size: 100, ..ListKeysRequest::default() };
         let page = admin.list_keys(request).await.unwrap().into_inner();
         names.extend(page.keys.into_iter().map(|key| key.display_name));
         page_token = page.next_page_token;
@@ -383,10 +338,7 @@ async fn create_until_killed(
             acknowledged
         });
     }
-    eventually("keys are made", async || {
-        (made.load(Relaxed) >= 30).then_some(())
-    })
-    .await;
+    eventually("keys are made", async || (made.load(Relaxed) >= 30).then_some(())).await;
     server.signal(Signal::KILL);
     let mut all = Vec::new();
     while let Some(acknowledged) = workers.join_next().await {

@@ -15,9 +15,7 @@ const OFTEN: [&str; 2] = ["--usage-flush-interval", "20ms"];
 const SELDOM: [&str; 2] = ["--usage-flush-interval", "1h"];
 
 async fn last_used(admin: &mut Admin, made: &Made) -> Option<prost_types::Timestamp> {
-    let request = GetKeyRequest {
-        id: made.key.id.clone(),
-    };
+    let request = GetKeyRequest { id: made.key.id.clone() };
     let key = admin.get_key(request).await.unwrap().into_inner().key;
     key.unwrap().last_used_time
 }
@@ -58,10 +56,7 @@ async fn only_an_allowed_and_charged_use_is_noted() {
         ..may_read(&checked.token)
     };
     assert_eq!(verdict(&asker.ask(checking).await), "ALLOWED");
-    let denying = AuthorizeRequest {
-        permission: "games.play".into(),
-        ..may_read(&denied.token)
-    };
+    let denying = AuthorizeRequest { permission: "games.play".into(), ..may_read(&denied.token) };
     assert_eq!(verdict(&asker.ask(denying).await), "403 PERMISSION_DENIED");
     let failing = BatchAuthorizeRequest {
         requests: vec![may_read(&failed.token), AuthorizeRequest::default()],
@@ -119,10 +114,8 @@ async fn a_later_use_that_is_known_is_not_taken_back() {
     let database = Database::new();
     let server = Server::start_with(&database, &OFTEN).await;
     let mut admin = server.admin();
-    let (made, other) = (
-        create(&mut admin, new_key("Key")).await,
-        create(&mut admin, new_key("Other")).await,
-    );
+    let (made, other) =
+        (create(&mut admin, new_key("Key")).await, create(&mut admin, new_key("Other")).await);
     // as another replica stored it, whose clock is ahead
     let ahead = "INSERT INTO keyward.key_usage
         SELECT id, '2100-01-01Z' FROM keyward.key WHERE display_name = 'Key'";

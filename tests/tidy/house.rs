@@ -29,10 +29,7 @@ const fn pure(
     rooms: &'static [&'static str],
     crates: &'static [&'static str],
 ) -> Room {
-    Room {
-        pure: true,
-        ..room(place, rooms, crates)
-    }
+    Room { pure: true, ..room(place, rooms, crates) }
 }
 
 const fn room(
@@ -40,21 +37,11 @@ const fn room(
     rooms: &'static [&'static str],
     crates: &'static [&'static str],
 ) -> Room {
-    Room {
-        place,
-        rooms: Names::Only(rooms),
-        crates: Names::Only(crates),
-        pure: false,
-    }
+    Room { place, rooms: Names::Only(rooms), crates: Names::Only(crates), pure: false }
 }
 
 const fn free(place: &'static str) -> Room {
-    Room {
-        place,
-        rooms: Names::All,
-        crates: Names::All,
-        pure: false,
-    }
+    Room { place, rooms: Names::All, crates: Names::All, pure: false }
 }
 
 /// From the bottom up. A file belongs to the longest place that it is in.
@@ -135,11 +122,7 @@ const HOUSE: [Room; 18] = [
     ),
     room("clock", &["model"], &["rustix"]),
     room("tasks", &["telemetry"], &["tokio", "tokio_util", "tracing"]),
-    room(
-        "telemetry",
-        &["model"],
-        &["thiserror", "tracing", "tracing_subscriber", "clap"],
-    ),
+    room("telemetry", &["model"], &["thiserror", "tracing", "tracing_subscriber", "clap"]),
     room("postgres", &["clock"], &["rustix", "thiserror"]),
 ];
 
@@ -210,12 +193,10 @@ impl Scope {
         if matches!(source.path.as_str(), "src/lib.rs" | "src/main.rs") {
             module.clear();
         }
-        let brought_in = named
-            .iter()
-            .filter_map(|named| match named.brought_in_as.as_deref() {
-                Some("self") => named.segments.iter().rev().nth(1).cloned(),
-                other => other.map(String::from),
-            });
+        let brought_in = named.iter().filter_map(|named| match named.brought_in_as.as_deref() {
+            Some("self") => named.segments.iter().rev().nth(1).cloned(),
+            other => other.map(String::from),
+        });
         Self {
             module,
             modules: source.declared_modules(),
@@ -226,10 +207,7 @@ impl Scope {
 
     /// The module that a place in the file is in.
     fn module_at(&self, offset: usize) -> Vec<String> {
-        let around = self
-            .modules
-            .iter()
-            .filter(|(_, block)| block.contains(&offset));
+        let around = self.modules.iter().filter(|(_, block)| block.contains(&offset));
         let names = around.map(|(name, _)| name.clone());
         self.module.iter().cloned().chain(names).collect()
     }
@@ -316,9 +294,9 @@ pub(crate) fn names(source: &Source) -> Vec<Complaint> {
             }
             Target::Std(_) | Target::Local => None,
             Target::Leaves => Some("`super` leaves the room; name other rooms by `crate::`".into()),
-            Target::Unexplained(name) => Some(format!(
-                "`{name}` is no module of this file and no crate of Cargo.toml"
-            )),
+            Target::Unexplained(name) => {
+                Some(format!("`{name}` is no module of this file and no crate of Cargo.toml"))
+            }
         };
         complaints.extend(wrong.map(|what| complaint(source, named.offset, &what)));
     }
@@ -363,11 +341,7 @@ fn wrong_crate(source: &Source, room: &Room, name: &str, offset: usize) -> Optio
 }
 
 fn or_nothing(names: &[&str]) -> String {
-    if names.is_empty() {
-        "nothing".into()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
 }
 
 /// Does not wait, read clocks, log or talk to the world where it must not.
@@ -402,76 +376,24 @@ mod tests {
     }
 
     const WRONG_ROOMS: [(&str, &str, &str); 18] = [
-        (
-            "src/decide/x.rs",
-            "use crate::store::Store;",
-            "decide must not name crate::store",
-        ),
-        (
-            "src/decide/x.rs",
-            "fn f() { crate::clock::now(); }",
-            "crate::clock",
-        ),
-        (
-            "src/decide/x.rs",
-            "use crate::{model::id::KeyId, usage::Ledger};",
-            "crate::usage",
-        ),
+        ("src/decide/x.rs", "use crate::store::Store;", "decide must not name crate::store"),
+        ("src/decide/x.rs", "fn f() { crate::clock::now(); }", "crate::clock"),
+        ("src/decide/x.rs", "use crate::{model::id::KeyId, usage::Ledger};", "crate::usage"),
         ("src/model/x.rs", "use crate::decide;", "crate::decide"),
-        (
-            "src/model/x.rs",
-            "use super::super::decide::Reason;",
-            "`super` leaves",
-        ),
-        (
-            "src/authorize.rs",
-            "use super::model::id::KeyId;",
-            "`super` leaves",
-        ),
+        ("src/model/x.rs", "use super::super::decide::Reason;", "`super` leaves"),
+        ("src/authorize.rs", "use super::model::id::KeyId;", "`super` leaves"),
         ("src/authorize.rs", "use super::*;", "`super` leaves"),
-        (
-            "src/authorize.rs",
-            "mod inner { use super::super::store; }",
-            "`super` leaves",
-        ),
-        (
-            "src/usage/mod.rs",
-            "use crate::replica::Replica;",
-            "crate::replica",
-        ),
-        (
-            "src/replica/lease.rs",
-            "use crate::store::Store;",
-            "crate::store",
-        ),
-        (
-            "src/replica/mod.rs",
-            "pub mod follow;\nuse follow::Follower;",
-            "task replica/follow",
-        ),
-        (
-            "src/rpc/health.rs",
-            "use crate::usage::flush::Flush;",
-            "task usage/flush",
-        ),
-        (
-            "src/admin.rs",
-            "use crate::replica::Replica;",
-            "crate::replica",
-        ),
+        ("src/authorize.rs", "mod inner { use super::super::store; }", "`super` leaves"),
+        ("src/usage/mod.rs", "use crate::replica::Replica;", "crate::replica"),
+        ("src/replica/lease.rs", "use crate::store::Store;", "crate::store"),
+        ("src/replica/mod.rs", "pub mod follow;\nuse follow::Follower;", "task replica/follow"),
+        ("src/rpc/health.rs", "use crate::usage::flush::Flush;", "task usage/flush"),
+        ("src/admin.rs", "use crate::replica::Replica;", "crate::replica"),
         ("src/store/x.rs", "use crate::admin::Admin;", "crate::admin"),
         ("src/rpc/x.rs", "use crate::app::App;", "crate::app"),
-        (
-            "src/postgres/x.rs",
-            "use crate::store::Store;",
-            "crate::store",
-        ),
+        ("src/postgres/x.rs", "use crate::store::Store;", "crate::store"),
         ("src/tools.rs", "fn f() {}", "no row of HOUSE"),
-        (
-            "src/decide/tests.rs",
-            "use crate::replica::Replica;",
-            "crate::replica",
-        ),
+        ("src/decide/tests.rs", "use crate::replica::Replica;", "crate::replica"),
     ];
 
     #[test]
@@ -489,42 +411,14 @@ mod tests {
     fn a_room_that_uses_another_rooms_crate_is_reported() {
         for (path, text, told) in [
             ("src/decide/x.rs", "use ring::digest;", "crate ring"),
-            (
-                "src/model/x.rs",
-                "fn f() { serde_json::json!(1); }",
-                "crate serde_json",
-            ),
-            (
-                "src/admin.rs",
-                "#[tonic::async_trait] trait X {}",
-                "crate tonic",
-            ),
-            (
-                "src/rpc/x.rs",
-                "use tokio_postgres::Row;",
-                "crate tokio_postgres",
-            ),
+            ("src/model/x.rs", "fn f() { serde_json::json!(1); }", "crate serde_json"),
+            ("src/admin.rs", "#[tonic::async_trait] trait X {}", "crate tonic"),
+            ("src/rpc/x.rs", "use tokio_postgres::Row;", "crate tokio_postgres"),
             ("src/store/x.rs", "use tonic as t;", "crate tonic"),
-            (
-                "src/store/x.rs",
-                "use proptest::prelude::*;",
-                "crate proptest",
-            ),
-            (
-                "src/store/x.rs",
-                "use somewhere::Else;",
-                "no crate of Cargo.toml",
-            ),
-            (
-                "src/usage/mod.rs",
-                "use std::{sync::Arc, thread};",
-                "std::thread",
-            ),
-            (
-                "src/authorize.rs",
-                "fn f() { std::fs::read(p); }",
-                "std::fs",
-            ),
+            ("src/store/x.rs", "use proptest::prelude::*;", "crate proptest"),
+            ("src/store/x.rs", "use somewhere::Else;", "no crate of Cargo.toml"),
+            ("src/usage/mod.rs", "use std::{sync::Arc, thread};", "std::thread"),
+            ("src/authorize.rs", "fn f() { std::fs::read(p); }", "std::fs"),
         ] {
             let found = complaints(path, text);
             assert!(
@@ -544,12 +438,9 @@ mod tests {
             "fn f() { tracing::info!(a); }",
             "fn f() { println!(); }",
         ] {
-            for path in [
-                "src/model/x.rs",
-                "src/decide/mod.rs",
-                "src/authorize.rs",
-                "src/replica/lease.rs",
-            ] {
+            for path in
+                ["src/model/x.rs", "src/decide/mod.rs", "src/authorize.rs", "src/replica/lease.rs"]
+            {
                 assert_ne!(complaints(path, text), [""; 0], "{path} {text}");
             }
         }
@@ -571,18 +462,12 @@ mod tests {
                 "src/store/keys.rs",
                 "use super::row::field;\nuse tokio_postgres::{Row, types};\nfn f() { types::x(); }",
             ),
-            (
-                "src/model/x.rs",
-                "use ring::digest;\nfn f() { digest::digest(); u64::from(1); }",
-            ),
+            ("src/model/x.rs", "use ring::digest;\nfn f() { digest::digest(); u64::from(1); }"),
             (
                 "src/app.rs",
                 "use crate::{admin, replica::follow};\nasync fn f() { tokio::spawn(g()); }",
             ),
-            (
-                "src/model/x.rs",
-                "// use crate::store;\nconst A: &str = \"async tokio::spawn\";",
-            ),
+            ("src/model/x.rs", "// use crate::store;\nconst A: &str = \"async tokio::spawn\";"),
             ("src/main.rs", "use keyward::app;"),
         ] {
             assert_eq!(complaints(path, text), [""; 0], "{path} {text}");

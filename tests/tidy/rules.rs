@@ -21,11 +21,7 @@ impl fmt::Display for Complaint {
 }
 
 pub(crate) fn complaint(source: &Source, offset: usize, what: &str) -> Complaint {
-    Complaint {
-        file: source.path.clone(),
-        line: source.line(offset),
-        what: what.into(),
-    }
+    Complaint { file: source.path.clone(), line: source.line(offset), what: what.into() }
 }
 
 type Rule = fn(&Source) -> Vec<Complaint>;
@@ -48,20 +44,13 @@ const LINES_MAX: usize = 400;
 const TEST_LINES_MAX: usize = 600;
 
 fn length(source: &Source) -> Vec<Complaint> {
-    let max = if source.is_test_file() {
-        TEST_LINES_MAX
-    } else {
-        LINES_MAX
-    };
+    let max = if source.is_test_file() { TEST_LINES_MAX } else { LINES_MAX };
     let what = format!(
         "{} lines, {max} are the most: split it by what its parts own, or move its tests to tests.rs",
         source.lines
     );
-    let too_long = (source.lines > max).then(|| Complaint {
-        file: source.path.clone(),
-        line: max + 1,
-        what,
-    });
+    let too_long =
+        (source.lines > max).then(|| Complaint { file: source.path.clone(), line: max + 1, what });
     too_long.into_iter().collect()
 }
 
@@ -78,9 +67,7 @@ fn room_named_core(source: &Source) -> Vec<Complaint> {
 /// A complaint for each place where these tokens stand in code.
 fn each(source: &Source, tokens: &[&str], what: &str) -> Vec<Complaint> {
     let found = source.items_after(tokens);
-    let found = found
-        .iter()
-        .map(|found| complaint(source, found.start, what));
+    let found = found.iter().map(|found| complaint(source, found.start, what));
     found.collect()
 }
 
@@ -95,25 +82,18 @@ fn unsafety(source: &Source) -> Vec<Complaint> {
 fn leftovers(source: &Source) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (tokens, what) in [
-        (
-            &["#", "[", "ignore"][..],
-            "a test that does not run proves nothing; mend or delete it",
-        ),
-        (
-            &["#", "[", "should_panic"],
-            "take the panic or error as a value and compare it",
-        ),
+        (&["#", "[", "ignore"][..], "a test that does not run proves nothing; mend or delete it"),
+        (&["#", "[", "should_panic"], "take the panic or error as a value and compare it"),
         (&["todo", "!"], "finish it"),
         (&["unimplemented", "!"], "finish it"),
         (&["dbg", "!"], "take it out"),
     ] {
         complaints.extend(each(source, tokens, what));
     }
-    let marked = source.comments.iter().filter(|comment| {
-        ["FIXME", "TODO", "XXX"]
-            .iter()
-            .any(|mark| comment.text.contains(mark))
-    });
+    let marked = source
+        .comments
+        .iter()
+        .filter(|comment| ["FIXME", "TODO", "XXX"].iter().any(|mark| comment.text.contains(mark)));
     let what = "finish it, or say in a sentence what is not done and why";
     complaints.extend(marked.map(|comment| complaint(source, comment.offset, what)));
     complaints
@@ -159,13 +139,8 @@ const SQL: [&str; 7] = [
     "TRUNCATE ",
     "MERGE INTO ",
 ];
-const SQL_CHANGES: [&str; 5] = [
-    "INSERT INTO ",
-    "UPDATE keyward.",
-    "DELETE FROM ",
-    "TRUNCATE ",
-    "MERGE INTO ",
-];
+const SQL_CHANGES: [&str; 5] =
+    ["INSERT INTO ", "UPDATE keyward.", "DELETE FROM ", "TRUNCATE ", "MERGE INTO "];
 
 /// The strings outside of tests that have any of these words in them, whatever stands between.
 fn strings_with<'a>(source: &'a Source, words: &'a [&str]) -> impl Iterator<Item = &'a Text> {
@@ -196,19 +171,14 @@ fn sql_changes(source: &Source) -> Vec<Complaint> {
     let what = "statements that change anything are methods of WriteTx, so that their audit event \
                 and revision are not forgotten; move it to src/store/write.rs";
     let found = strings_with(source, &SQL_CHANGES);
-    found
-        .map(|string| complaint(source, string.offset, what))
-        .collect()
+    found.map(|string| complaint(source, string.offset, what)).collect()
 }
 
 /// The first line of a statement, as in `-- keys.get`, if it has one.
 fn label(text: &str) -> Option<&str> {
     let (room, name) = text.lines().next()?.strip_prefix("-- ")?.split_once('.')?;
     let word = |text: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|char| char.is_ascii_lowercase() || char == '_')
+        !text.is_empty() && text.chars().all(|char| char.is_ascii_lowercase() || char == '_')
     };
     (word(room) && word(name)).then(|| text.lines().next().unwrap_or_default())
 }
@@ -224,19 +194,14 @@ fn sql_label(source: &Source) -> Vec<Complaint> {
         if macros.iter().any(|block| block.contains(&string.offset)) {
             continue;
         }
-        let statement = source.code[..string.offset]
-            .rfind([';', '{', '}'])
-            .unwrap_or(0);
+        let statement = source.code[..string.offset].rfind([';', '{', '}']).unwrap_or(0);
         // a later piece of one statement, which begins with the first
         let pieces = source
             .strings
             .iter()
             .filter(|piece| (statement..string.offset).contains(&piece.offset));
         let joined = source.code[statement..string.offset].contains("concat!");
-        let first = pieces
-            .map(|piece| piece.text.as_str())
-            .next()
-            .filter(|_| joined);
+        let first = pieces.map(|piece| piece.text.as_str()).next().filter(|_| joined);
         let right = label(first.unwrap_or(&string.text));
         if !right.is_some_and(|label| label.starts_with(&format!("-- {file}."))) {
             let what =
@@ -278,11 +243,7 @@ mod tests {
         for source in &sources {
             for (rule, check) in RULES {
                 let complaints = check(source);
-                told.extend(
-                    complaints
-                        .iter()
-                        .map(|complaint| format!("{complaint} [{rule}]")),
-                );
+                told.extend(complaints.iter().map(|complaint| format!("{complaint} [{rule}]")));
             }
         }
         assert!(told.is_empty(), "\n\n{}\n", told.join("\n"));
@@ -291,15 +252,8 @@ mod tests {
     #[test]
     fn every_statement_has_a_name_of_its_own() {
         let mut places: HashMap<String, String> = HashMap::new();
-        for source in tree()
-            .iter()
-            .filter(|source| source.path.starts_with("src/store/"))
-        {
-            for name in source
-                .strings
-                .iter()
-                .filter_map(|string| label(&string.text))
-            {
+        for source in tree().iter().filter(|source| source.path.starts_with("src/store/")) {
+            for name in source.strings.iter().filter_map(|string| label(&string.text)) {
                 let before = places.insert(name.into(), source.path.clone());
                 assert_eq!(before, None, "{name} is in {} too: rename one", source.path);
             }
@@ -313,71 +267,26 @@ mod tests {
 
     /// A rule, a file, a text that breaks it there and one that comes as near as it may.
     const CASES: [(Rule, &str, &str, &str); 19] = [
-        (
-            unsafety,
-            "src/store/x.rs",
-            "unsafe { f() }",
-            "#[expect(unsafe_code)] // unsafe",
-        ),
-        (
-            unsafety,
-            "src/postgres/ready.rs",
-            "unsafe fn f() {}",
-            "fn not_unsafe() {}",
-        ),
+        (unsafety, "src/store/x.rs", "unsafe { f() }", "#[expect(unsafe_code)] // unsafe"),
+        (unsafety, "src/postgres/ready.rs", "unsafe fn f() {}", "fn not_unsafe() {}"),
         (room_named_core, "src/core/mod.rs", "", ""),
-        (
-            room_named_core,
-            "src/lib.rs",
-            "pub mod core;",
-            "use core::fmt;",
-        ),
+        (room_named_core, "src/lib.rs", "pub mod core;", "use core::fmt;"),
         (leftovers, "tests/it/x.rs", "#[ignore]", "fn ignore() {}"),
-        (
-            leftovers,
-            "src/x.rs",
-            "#[ignore = \"slow\"]",
-            "\"#[ignore]\"",
-        ),
-        (
-            leftovers,
-            "src/x.rs",
-            "#[should_panic]",
-            "fn should_panic() {}",
-        ),
+        (leftovers, "src/x.rs", "#[ignore = \"slow\"]", "\"#[ignore]\""),
+        (leftovers, "src/x.rs", "#[should_panic]", "fn should_panic() {}"),
         (leftovers, "src/x.rs", "fn f() { todo!() }", "fn todo() {}"),
-        (
-            leftovers,
-            "src/x.rs",
-            "fn f() { unimplemented!() }",
-            "// unimplemented!",
-        ),
+        (leftovers, "src/x.rs", "fn f() { unimplemented!() }", "// unimplemented!"),
         (leftovers, "src/x.rs", "fn f() { dbg!(x); }", "fn dbg() {}"),
         (leftovers, "src/x.rs", "// FIXME later", "\"FIXME\""),
-        (
-            dropped_errors,
-            "src/x.rs",
-            "a.map_err(|_| B)",
-            "a.map_err(|(_, b)| b)",
-        ),
-        (
-            dropped_errors,
-            "src/x.rs",
-            "a.map_err(\n|_error| B)",
-            "a.map_err(|E| B)",
-        ),
+        (dropped_errors, "src/x.rs", "a.map_err(|_| B)", "a.map_err(|(_, b)| b)"),
+        (dropped_errors, "src/x.rs", "a.map_err(\n|_error| B)", "a.map_err(|E| B)"),
         (
             status,
             "src/rpc/convert.rs",
             "fn f() { tonic::Status::internal(a) }",
             "fn f() -> Result<(), Status> {}",
         ),
-        (
-            status,
-            "src/rpc/codec.rs",
-            "use tonic::Status as S;",
-            "use tonic::Status;",
-        ),
+        (status, "src/rpc/codec.rs", "use tonic::Status as S;", "use tonic::Status;"),
         (
             status,
             "src/admin.rs",
@@ -390,12 +299,7 @@ mod tests {
             "const A: &str = \"-- a.b\\nSELECT 1\";",
             "const A: &str = \"selected\";",
         ),
-        (
-            sql_place,
-            "src/rpc/x.rs",
-            "f(\"UPDATE\n x\")",
-            "// UPDATE x\nf(\"OUTDATED\")",
-        ),
+        (sql_place, "src/rpc/x.rs", "f(\"UPDATE\n x\")", "// UPDATE x\nf(\"OUTDATED\")"),
         (
             sql_changes,
             "src/store/log.rs",
@@ -429,23 +333,12 @@ mod tests {
             ("const A: &str = \"-- log.get\\nSELECT 1\";", true),
             ("const A: &str = \"-- keys.get SELECT 1\";", true),
             ("const A: &str = concat!(\"SELECT \", columns!());", true),
-            (
-                "fn f() { g(\"-- keys.get\\nSELECT 1\", \"SELECT 2\") }",
-                true,
-            ),
+            ("fn f() { g(\"-- keys.get\\nSELECT 1\", \"SELECT 2\") }", true),
         ] {
             let text = format!("{columns}{text}");
-            assert_eq!(
-                bites(sql_label, "src/store/keys.rs", &text),
-                expected,
-                "{text}"
-            );
+            assert_eq!(bites(sql_label, "src/store/keys.rs", &text), expected, "{text}");
         }
-        assert!(!bites(
-            sql_label,
-            "src/store/mod.rs",
-            "f(\"-- store.x\\nSELECT 1\")"
-        ));
+        assert!(!bites(sql_label, "src/store/mod.rs", "f(\"-- store.x\\nSELECT 1\")"));
     }
 
     #[test]
@@ -456,11 +349,7 @@ mod tests {
             ("src/x/tests.rs", 600, false),
             ("tests/it/x.rs", 601, true),
         ] {
-            assert_eq!(
-                bites(length, path, &"\n".repeat(lines)),
-                expected,
-                "{path} {lines}"
-            );
+            assert_eq!(bites(length, path, &"\n".repeat(lines)), expected, "{path} {lines}");
         }
     }
 

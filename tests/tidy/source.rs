@@ -152,11 +152,7 @@ impl Source {
                     at += 2;
                     segments.push(tokens[at].text.to_owned());
                 }
-                named.push(Named {
-                    offset,
-                    segments,
-                    brought_in_as: None,
-                });
+                named.push(Named { offset, segments, brought_in_as: None });
                 at += 1;
             } else {
                 at += 1;
@@ -306,10 +302,7 @@ fn raw_string(rest: &str) -> Option<(usize, String)> {
     let after = rest.trim_start_matches(['b', 'c']).strip_prefix('r')?;
     let hashes = after.len() - after.trim_start_matches('#').len();
     let opened = after[hashes..].strip_prefix('"')?;
-    Some((
-        rest.len() - opened.len(),
-        format!("\"{}", "#".repeat(hashes)),
-    ))
+    Some((rest.len() - opened.len(), format!("\"{}", "#".repeat(hashes))))
 }
 
 fn until_unescaped(text: &str, end: char) -> usize {
@@ -380,14 +373,7 @@ mod tests {
                 format!("{} {name}", named.segments.join("::"))
             })
             .collect();
-        let expected = [
-            "a::b b",
-            "a::c::self self",
-            "a::c::D E",
-            "a::* *",
-            "g::H -",
-            "i::J -",
-        ];
+        let expected = ["a::b b", "a::c::self self", "a::c::D E", "a::* *", "g::H -", "i::J -"];
         assert_eq!(shown, expected);
     }
 

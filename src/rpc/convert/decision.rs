@@ -48,11 +48,7 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
                 "" => None,
                 text => Some(Permission::parse(text).ok()?),
             };
-            Ask::Access {
-                route: &request.route,
-                method: &request.method,
-                permission,
-            }
+            Ask::Access { route: &request.route, method: &request.method, permission }
         }
     };
     let record = match mode {
@@ -61,11 +57,7 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
     };
     Some(AuthorizeParts {
         presented: &request.key,
-        question: Question {
-            plane: Plane::Data,
-            environment: &request.environment,
-            ask,
-        },
+        question: Question { plane: Plane::Data, environment: &request.environment, ask },
         revision_min: request.min_revision,
         record,
     })
@@ -79,11 +71,7 @@ const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
 fn explain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
     let mut violations = Violations::default();
     let field = |name: &str| format!("{prefix}{name}");
-    violations.required(
-        &field("environment"),
-        &request.environment,
-        EnvironmentName::parse,
-    );
+    violations.required(&field("environment"), &request.environment, EnvironmentName::parse);
     violations.optional(&field("permission"), &request.permission, |text| {
         Permission::parse(text).map(|_permission| ())
     });
@@ -129,10 +117,7 @@ pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::Author
     if let Some(key) = &outcome.key {
         response.key_id = key.id.to_string();
         response.domain = key.profile.domain.to_string();
-        let labels = key
-            .labels
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let labels = key.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         response.labels = labels.collect();
     }
     response

@@ -20,16 +20,10 @@ pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
         display_name: settings.display_name.as_str().to_owned(),
         description: settings.description.as_str().to_owned(),
         permissions: settings.grants.iter().map(str::to_owned).collect(),
-        route_rules: settings
-            .route_rules
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        route_rules: settings.route_rules.iter().map(ToString::to_string).collect(),
         not_before_time: settings.validity.not_before.map(time_to_pb),
         expire_time: settings.validity.expire.map(time_to_pb),
-        labels: labels
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         hint: key.secret.hint.as_str().to_owned(),
         state: state_to_pb(key.state(now)).into(),
         created_by: key.created_by.to_string(),
@@ -52,11 +46,7 @@ pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
 
 /// A key that was not made: without what it would be given then.
 pub(in crate::rpc) fn draft_to_pb(key: &Key, now: Timestamp) -> pb::Key {
-    pb::Key {
-        id: String::new(),
-        etag: String::new(),
-        ..key_to_pb(key, now)
-    }
+    pb::Key { id: String::new(), etag: String::new(), ..key_to_pb(key, now) }
 }
 
 const fn state_to_pb(state: KeyState) -> pb::KeyState {

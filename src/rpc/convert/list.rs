@@ -50,15 +50,7 @@ impl ListParts {
         let parts = match (filter, size, order) {
             (Some(filter), Some(size), Some(order)) => {
                 let descending = request.descending;
-                Some(Self {
-                    filter,
-                    page: PageRequest {
-                        order,
-                        descending,
-                        size,
-                        after,
-                    },
-                })
+                Some(Self { filter, page: PageRequest { order, descending, size, after } })
             }
             _ => None,
         };
@@ -78,10 +70,7 @@ fn filter(
     let search = violations.optional("search", &request.search, SearchText::parse);
     let last_used_before = violations.time("last_used_before", request.last_used_before);
     let expires_before = violations.time("expires_before", request.expires_before);
-    let labels = request
-        .labels
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let labels = request.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let labels = violations.check("labels", Labels::parse(labels));
     let states = states(violations, &request.states);
     Some(KeyFilter {
@@ -108,10 +97,7 @@ fn states(violations: &mut Violations, numbers: &[i32]) -> Vec<KeyState> {
             Ok(pb::KeyState::Expired) => KeyState::Expired,
             Ok(pb::KeyState::Deleted) => KeyState::Deleted,
             Ok(pb::KeyState::Unspecified) | Err(_) => {
-                violations.add(
-                    format!("states[{at}]"),
-                    "is not a state that a key can have",
-                );
+                violations.add(format!("states[{at}]"), "is not a state that a key can have");
                 continue;
             }
         };
@@ -137,11 +123,8 @@ fn order(violations: &mut Violations, order: i32) -> Option<KeyOrder> {
 
 /// Tells requests with other filters apart: their pages do not continue each other.
 fn checksum(request: &pb::ListKeysRequest) -> u32 {
-    let filters = pb::ListKeysRequest {
-        page_size: 0,
-        page_token: String::new(),
-        ..request.clone()
-    };
+    let filters =
+        pb::ListKeysRequest { page_size: 0, page_token: String::new(), ..request.clone() };
     crc32fast::hash(&filters.encode_to_vec())
 }
 

@@ -30,9 +30,7 @@ impl Violations {
 
     /// The value, or a note of why there is none.
     fn check<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
-        result
-            .map_err(|error| self.add(field, error.to_string()))
-            .ok()
+        result.map_err(|error| self.add(field, error.to_string())).ok()
     }
 
     /// The same for a list whose error tells the position.
@@ -41,9 +39,7 @@ impl Violations {
         field: &str,
         result: Result<T, (usize, E)>,
     ) -> Option<T> {
-        result
-            .map_err(|(at, error)| self.add(format!("{field}[{at}]"), error.to_string()))
-            .ok()
+        result.map_err(|(at, error)| self.add(format!("{field}[{at}]"), error.to_string())).ok()
     }
 
     /// A present text, parsed; an empty one is absent.
@@ -53,11 +49,7 @@ impl Violations {
         text: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
-        if text.is_empty() {
-            None
-        } else {
-            self.check(field, parse(text))
-        }
+        if text.is_empty() { None } else { self.check(field, parse(text)) }
     }
 
     /// The same for a text that must be there.
@@ -94,26 +86,18 @@ impl Violations {
 const NOT_A_TIME: &str = "must be a time from year 1 to 9999 with nanos from 0 to 999999999";
 
 fn time_from_pb(time: prost_types::Timestamp) -> Result<Timestamp, &'static str> {
-    let nanos = u32::try_from(time.nanos)
-        .ok()
-        .filter(|nanos| *nanos < 1_000_000_000);
+    let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     let micros = nanos.and_then(|nanos| {
-        time.seconds
-            .checked_mul(1_000_000)?
-            .checked_add(i64::from(nanos / 1000))
+        time.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1000))
     });
     let time = micros.map(Timestamp::from_micros);
-    time.filter(|time| (Timestamp::FIRST..=Timestamp::LAST).contains(time))
-        .ok_or(NOT_A_TIME)
+    time.filter(|time| (Timestamp::FIRST..=Timestamp::LAST).contains(time)).ok_or(NOT_A_TIME)
 }
 
 fn time_to_pb(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.micros();
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0);
-    prost_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos,
-    }
+    prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
 }
 
 fn duration_to_pb(duration: Duration) -> prost_types::Duration {

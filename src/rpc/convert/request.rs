@@ -35,10 +35,7 @@ impl Violations {
     fn target(&mut self, field: &str, id: &str, etag: &str) -> Option<Target> {
         let id = self.required(&format!("{field}id"), id, KeyId::parse);
         if etag.len() > ETAG_BYTES_MAX {
-            self.add(
-                format!("{field}etag"),
-                "must be an etag that a key was returned with",
-            );
+            self.add(format!("{field}etag"), "must be an etag that a key was returned with");
         }
         let etag = (!etag.is_empty()).then(|| etag.into());
         id.map(|id| Target { id, etag })
@@ -55,9 +52,7 @@ impl Violations {
         field: &str,
         labels: impl IntoIterator<Item = (&'a String, &'a String)>,
     ) -> Option<Labels> {
-        let pairs = labels
-            .into_iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = labels.into_iter().map(|(name, value)| (name.as_str(), value.as_str()));
         self.check(field, Labels::parse(pairs))
     }
 }
@@ -76,10 +71,7 @@ impl CreateParts {
     /// Reads a request.
     pub(in crate::rpc) fn parse(request: &pb::CreateKeyRequest) -> Result<CreateKey, Status> {
         let mut violations = Violations::default();
-        let content = pb::CreateKeyRequest {
-            request_id: String::new(),
-            ..request.clone()
-        };
+        let content = pb::CreateKeyRequest { request_id: String::new(), ..request.clone() };
         let named = violations.repeatable(&request.request_id, &tagged("create", &content));
         let domain = match request.domain.as_str() {
             "" => Some(DomainName::from_stored(DomainName::DEFAULT)),
@@ -123,11 +115,7 @@ fn settings(violations: &mut Violations, request: &pb::CreateKeyRequest) -> Opti
 }
 
 const fn effect(validate_only: bool) -> Effect {
-    if validate_only {
-        Effect::ValidateOnly
-    } else {
-        Effect::Apply
-    }
+    if validate_only { Effect::ValidateOnly } else { Effect::Apply }
 }
 
 /// The bytes of a message, told apart from those of another kind of message.
@@ -146,10 +134,7 @@ pub(in crate::rpc) fn update(
     let absent = pb::Key::default();
     let key = request.key.as_ref().unwrap_or(&absent);
     let target = violations.target("key.", &key.id, &key.etag);
-    let paths = request
-        .update_mask
-        .as_ref()
-        .map_or(&[][..], |mask| &mask.paths);
+    let paths = request.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
     if paths.is_empty() {
         violations.add("update_mask", "is required: it names the fields to change");
     }
@@ -202,10 +187,7 @@ pub(in crate::rpc) fn regenerate(
     request: &pb::RegenerateKeyRequest,
 ) -> Result<RegenerateKey, Status> {
     let mut violations = Violations::default();
-    let content = pb::RegenerateKeyRequest {
-        request_id: String::new(),
-        ..request.clone()
-    };
+    let content = pb::RegenerateKeyRequest { request_id: String::new(), ..request.clone() };
     let named = violations.repeatable(&request.request_id, &tagged("regenerate", &content));
     let target = violations.target("", &request.id, &request.etag);
     let overlap = match request.overlap {
@@ -213,11 +195,7 @@ pub(in crate::rpc) fn regenerate(
         Some(overlap) => violations.check("overlap", overlap_from_pb(overlap)),
     };
     let command = match (target, overlap) {
-        (Some(target), Some(overlap)) => Some(RegenerateKey {
-            target,
-            overlap,
-            request: named,
-        }),
+        (Some(target), Some(overlap)) => Some(RegenerateKey { target, overlap, request: named }),
         _ => None,
     };
     violations.finish(command)
@@ -225,15 +203,9 @@ pub(in crate::rpc) fn regenerate(
 
 fn overlap_from_pb(overlap: prost_types::Duration) -> Result<Duration, &'static str> {
     let whole = u64::try_from(overlap.seconds).ok();
-    let nanos = u32::try_from(overlap.nanos)
-        .ok()
-        .filter(|nanos| *nanos < 1_000_000_000);
-    let overlap = whole
-        .zip(nanos)
-        .map(|(whole, nanos)| Duration::new(whole, nanos));
-    overlap
-        .filter(|overlap| *overlap <= OVERLAP_MAX)
-        .ok_or("must be from 0 to 30 days")
+    let nanos = u32::try_from(overlap.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let overlap = whole.zip(nanos).map(|(whole, nanos)| Duration::new(whole, nanos));
+    overlap.filter(|overlap| *overlap <= OVERLAP_MAX).ok_or("must be from 0 to 30 days")
 }
 
 /// `RevokeKey`.
@@ -250,10 +222,7 @@ pub(in crate::rpc) fn revoke(
         Ok(pb::RevocationReason::Abuse) => Some(RevocationReason::Abuse),
         Ok(pb::RevocationReason::Other) => Some(RevocationReason::Other),
         Ok(pb::RevocationReason::Unspecified) | Err(_) => {
-            violations.add(
-                "reason",
-                "is required: one of the reasons that this server knows",
-            );
+            violations.add("reason", "is required: one of the reasons that this server knows");
             None
         }
     };

@@ -21,49 +21,23 @@ fn unavailable() -> StoreError {
 
 fn statuses() -> Vec<(&'static str, Status)> {
     let corrupt = StoreError::corrupt("key", "standing", "unknown standing");
-    let constraint = StoreError::Constraint {
-        name: "key_digest_unique".into(),
-    };
-    let discontinuity = StoreError::Discontinuity {
-        applied: 7,
-        what: "gap",
-    };
+    let constraint = StoreError::Constraint { name: "key_digest_unique".into() };
+    let discontinuity = StoreError::Discontinuity { applied: 7, what: "gap" };
     let schema = StoreError::Schema("too new".into());
     let old = StoreError::ServerTooOld { version: 1 };
     vec![
-        (
-            "not permitted",
-            admin(AdminError::NotPermitted {
-                permission: "keyward.keys.read",
-            }),
-        ),
+        ("not permitted", admin(AdminError::NotPermitted { permission: "keyward.keys.read" })),
         ("caller stopped", admin(AdminError::CallerStopped)),
         ("caller changed", admin(AdminError::CallerChanged)),
-        (
-            "outranks",
-            admin(AdminError::OutranksCaller {
-                grant: "keyward".into(),
-            }),
-        ),
+        ("outranks", admin(AdminError::OutranksCaller { grant: "keyward".into() })),
         ("unknown key", admin(AdminError::UnknownKey(key_id()))),
         ("unknown token", admin(AdminError::UnknownToken)),
-        (
-            "stale etag",
-            admin(AdminError::StaleEtag {
-                present: "v2".into(),
-            }),
-        ),
+        ("stale etag", admin(AdminError::StaleEtag { present: "v2".into() })),
         ("deleted", admin(Refusal::Deleted.into())),
         ("not deleted", admin(Refusal::NotDeleted.into())),
         ("revoked", admin(Refusal::Revoked.into())),
         ("not active", admin(Refusal::NotActive.into())),
-        (
-            "invalid",
-            admin(AdminError::Invalid {
-                field: "domain",
-                message: "must be",
-            }),
-        ),
+        ("invalid", admin(AdminError::Invalid { field: "domain", message: "must be" })),
         ("no randomness", admin(NoRandomness.into())),
         ("database away", admin(unavailable().into())),
         ("corrupt", admin(corrupt.into())),
@@ -72,12 +46,7 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("schema", admin(schema.into())),
         ("old server", admin(old.into())),
         ("loading", not_ready(NotReady::Loading)),
-        (
-            "stale",
-            not_ready(NotReady::Stale {
-                age: Duration::from_secs(7),
-            }),
-        ),
+        ("stale", not_ready(NotReady::Stale { age: Duration::from_secs(7) })),
         ("behind", not_ready(NotReady::Behind { reached: 7 })),
         ("draining", draining()),
         ("no key", unauthenticated(Reason::KeyMissing)),
@@ -94,11 +63,7 @@ fn every_error_has_its_code_and_reason() {
             let details = status.get_error_details();
             let info = details.error_info().expect("every status has ErrorInfo");
             assert_eq!(info.domain, "keyward");
-            let retry = if details.retry_info().is_some() {
-                " retry"
-            } else {
-                ""
-            };
+            let retry = if details.retry_info().is_some() { " retry" } else { "" };
             format!("{name}: {:?} {}{retry}", status.code(), info.reason)
         })
         .collect();
@@ -139,11 +104,7 @@ fn every_error_has_its_code_and_reason() {
 fn what_is_internal_stays_inside() {
     for (name, status) in statuses() {
         for words in ["10.0.0.7", "standing", "digest", "gap", "too new"] {
-            assert!(
-                !status.message().contains(words),
-                "{name}: {}",
-                status.message()
-            );
+            assert!(!status.message().contains(words), "{name}: {}", status.message());
         }
     }
 }
@@ -156,15 +117,9 @@ fn an_undecodable_string_is_named_by_its_whole_path() {
     let status = undecodable(&error);
     assert_eq!(status.code(), Code::InvalidArgument);
     let details = status.get_error_details();
-    let violations = &details
-        .bad_request()
-        .expect("names the field")
-        .field_violations;
+    let violations = &details.bad_request().expect("names the field").field_violations;
     assert_eq!(violations[0].field, "key.display_name");
-    assert!(
-        violations[0].description.contains("UTF-8"),
-        "{violations:?}"
-    );
+    assert!(violations[0].description.contains("UTF-8"), "{violations:?}");
 }
 
 #[test]

@@ -26,13 +26,7 @@ struct Event {
 async fn events_of(site: &Site, id: &str) -> Vec<Event> {
     let query = "SELECT revision, actor, peer, action, before, after FROM keyward.audit_event
         WHERE kind = 'key' AND subject = $1 ORDER BY revision, position";
-    let rows = site
-        .database
-        .connect()
-        .await
-        .query(query, &[&id])
-        .await
-        .unwrap();
+    let rows = site.database.connect().await.query(query, &[&id]).await.unwrap();
     let event = |row: &tokio_postgres::Row| Event {
         revision: row.try_get("revision").unwrap(),
         actor: row.try_get("actor").unwrap(),
@@ -56,19 +50,10 @@ fn told(event: &Event) -> (&str, i64, &str, bool) {
 /// Changes a key in every way; returns the revisions and the new token.
 async fn change_in_every_way(admin: &mut Admin, key: &pb::Key) -> ([i64; 7], String) {
     let id = key.id.as_str();
-    let renamed = pb::Key {
-        display_name: "Renamed".into(),
-        ..key.clone()
-    };
+    let renamed = pb::Key { display_name: "Renamed".into(), ..key.clone() };
     let renamed = updated(admin, update(renamed, &["display_name"])).await;
-    let overlap = prost_types::Duration {
-        seconds: 60,
-        nanos: 0,
-    };
-    let request = pb::RegenerateKeyRequest {
-        overlap: Some(overlap),
-        ..another_token(id)
-    };
+    let overlap = prost_types::Duration { seconds: 60, nanos: 0 };
+    let request = pb::RegenerateKeyRequest { overlap: Some(overlap), ..another_token(id) };
     let new = regenerate(admin, request).await.unwrap();
     let changes = [
         deactivate(admin, id).await,
@@ -122,10 +107,7 @@ async fn assert_no_secret(site: &Site, told: &str, id: &str, tokens: &[String]) 
     for token in tokens {
         let (_, random) = token.rsplit_once('_').unwrap();
         let inner = &random[4..random.len() - 4];
-        let parts = inner
-            .as_bytes()
-            .windows(8)
-            .map(|part| str::from_utf8(part).unwrap());
+        let parts = inner.as_bytes().windows(8).map(|part| str::from_utf8(part).unwrap());
         for part in parts {
             assert!(!told.contains(part), "a part of a token is told");
         }
@@ -134,13 +116,7 @@ async fn assert_no_secret(site: &Site, told: &str, id: &str, tokens: &[String]) 
     let query = format!(
         "SELECT encode(digest, 'hex'), encode(digest, 'base64') FROM keyward.key WHERE id = '{uuid}'"
     );
-    let row = site
-        .database
-        .connect()
-        .await
-        .query_one(&query, &[])
-        .await
-        .unwrap();
+    let row = site.database.connect().await.query_one(&query, &[]).await.unwrap();
     for column in 0..2 {
         let digest: String = row.try_get(column).unwrap();
         assert!(!told.contains(&digest[..16]), "a digest is told");
@@ -153,10 +129,7 @@ async fn an_event_shows_what_the_key_was_and_became() {
     let mut admin = site.admin();
     let request = pb::CreateKeyRequest {
         not_before_time: None,
-        expire_time: Some(prost_types::Timestamp {
-            seconds: 4_102_444_800,
-            nanos: 0,
-        }),
+        expire_time: Some(prost_types::Timestamp { seconds: 4_102_444_800, nanos: 0 }),
         ..rich_key("Shown")
     };
     let made = create(&mut admin, request).await;
@@ -188,14 +161,8 @@ async fn an_event_shows_what_the_key_was_and_became() {
     after["revoke_reason"] = json!("other");
     after["revoke_comment"] = json!("Because.");
     after["version"] = json!(2);
-    let shown: Vec<_> = events
-        .into_iter()
-        .map(|event| (event.before, event.after))
-        .collect();
-    assert_eq!(
-        shown,
-        [(None, Some(before.clone())), (Some(before), Some(after))]
-    );
+    let shown: Vec<_> = events.into_iter().map(|event| (event.before, event.after)).collect();
+    assert_eq!(shown, [(None, Some(before.clone())), (Some(before), Some(after))]);
 }
 
 #[tokio::test]
@@ -205,20 +172,12 @@ async fn what_is_refused_or_only_read_leaves_no_trace() {
     let made = create(&mut admin, new_key("Quiet")).await;
     let id = made.key.id.as_str();
     drop(super::get(&mut admin, id).await);
-    admin
-        .list_keys(pb::ListKeysRequest::default())
-        .await
-        .unwrap();
+    admin.list_keys(pb::ListKeysRequest::default()).await.unwrap();
     let token = made.token.clone();
-    admin
-        .lookup_key(pb::LookupKeyRequest { token })
-        .await
-        .unwrap();
+    admin.lookup_key(pb::LookupKeyRequest { token }).await.unwrap();
     delete(&mut admin, id, "Loud").await.unwrap_err();
     undelete(&mut admin, id).await.unwrap_err();
-    updated(&mut admin, update(pb::Key::default(), &["id"]))
-        .await
-        .unwrap_err();
+    updated(&mut admin, update(pb::Key::default(), &["id"])).await.unwrap_err();
     assert_eq!(events_of(&site, id).await.len(), 1);
     let head = "SELECT revision FROM keyward.log_head";
     assert_eq!(site.database.number(head).await, made.revision);
@@ -227,10 +186,7 @@ async fn what_is_refused_or_only_read_leaves_no_trace() {
 #[tokio::test]
 async fn revisions_are_dense_though_many_write_at_once() {
     let site = Site::start(&[]).await;
-    let before = site
-        .database
-        .number("SELECT revision FROM keyward.log_head")
-        .await;
+    let before = site.database.number("SELECT revision FROM keyward.log_head").await;
     let mut first = site.admin();
     let made = create(&mut first, new_key("Busy")).await;
     let mut writers = Vec::new();

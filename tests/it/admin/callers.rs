@@ -104,25 +104,13 @@ async fn an_admin_key_that_is_not_live_opens_nothing() {
     refusal(&site, &made.token, "KEY_INACTIVE").await;
     activate(&mut root, id).await.unwrap();
 
-    let expired = pb::Key {
-        expire_time: Some(in_seconds(-1)),
-        ..made.key.clone()
-    };
-    let expired = pb::Key {
-        etag: String::new(),
-        ..expired
-    };
-    let change = updated(&mut root, update(expired.clone(), &["expire_time"]))
-        .await
-        .unwrap();
+    let expired = pb::Key { expire_time: Some(in_seconds(-1)), ..made.key.clone() };
+    let expired = pb::Key { etag: String::new(), ..expired };
+    let change = updated(&mut root, update(expired.clone(), &["expire_time"])).await.unwrap();
     site.knows(change.revision).await;
     refusal(&site, &made.token, "KEY_EXPIRED").await;
 
-    let early = pb::Key {
-        expire_time: None,
-        not_before_time: Some(in_seconds(3600)),
-        ..expired
-    };
+    let early = pb::Key { expire_time: None, not_before_time: Some(in_seconds(3600)), ..expired };
     let both = ["expire_time", "not_before_time"];
     let change = updated(&mut root, update(early, &both)).await.unwrap();
     site.knows(change.revision).await;
@@ -137,16 +125,11 @@ async fn an_admin_key_that_is_not_live_opens_nothing() {
 async fn a_replaced_token_of_an_admin_key_opens_nothing() {
     let site = Site::shared();
     let made = site.operator(&["keyward.keys.read"]).await.made;
-    let new = regenerate(&mut site.admin(), another_token(&made.key.id))
-        .await
-        .unwrap();
+    let new = regenerate(&mut site.admin(), another_token(&made.key.id)).await.unwrap();
     site.knows(new.revision).await;
     refusal(&site, &made.token, "KEY_UNKNOWN").await;
     let mut admin = site.server.admin_as(&new.token);
-    admin
-        .list_keys(pb::ListKeysRequest::default())
-        .await
-        .unwrap();
+    admin.list_keys(pb::ListKeysRequest::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -180,20 +163,13 @@ async fn not_permitted(
     operator: &mut Operator,
     key: pb::CreateKeyRequest,
 ) -> Vec<&'static str> {
-    let kind = if key.domain == "keyward" {
-        "admins"
-    } else {
-        "keys"
-    };
+    let kind = if key.domain == "keyward" { "admins" } else { "keys" };
     let key = create(&mut site.admin(), key).await;
     let mut refused = Vec::new();
     let outcomes = every_call(&mut operator.admin, &key).await;
     for ((call, result), (named, word)) in outcomes.into_iter().zip(NEEDED) {
         assert_eq!(call, named);
-        if result
-            .as_ref()
-            .is_err_and(|status| status.code() == Code::PermissionDenied)
-        {
+        if result.as_ref().is_err_and(|status| status.code() == Code::PermissionDenied) {
             assert_not_permitted(result, &format!("keyward.{kind}.{word}"));
             refused.push(call);
         }
@@ -242,9 +218,7 @@ async fn permissions_for_admin_keys_open_no_ordinary_ones() {
     for word in WORDS {
         let admins = WORDS.map(|word| format!("keyward.admins.{word}"));
         let others = WORDS.iter().filter(|other| **other != word);
-        let keys: Vec<_> = others
-            .map(|other| format!("keyward.keys.{other}"))
-            .collect();
+        let keys: Vec<_> = others.map(|other| format!("keyward.keys.{other}")).collect();
         let permissions: Vec<_> = admins.iter().chain(&keys).map(String::as_str).collect();
         let mut operator = site.operator(&permissions).await;
         let refused = not_permitted(&site, &mut operator, new_key("Ordinary")).await;
@@ -267,13 +241,8 @@ async fn a_permission_that_is_taken_away_is_gone() {
     let site = Site::shared();
     let Operator { made, mut admin } = site.operator(&["keyward.keys"]).await;
     create(&mut admin, new_key("Before")).await;
-    let less = pb::Key {
-        permissions: vec!["keyward.keys.read".into()],
-        ..made.key
-    };
-    let change = updated(&mut site.admin(), update(less, &["permissions"]))
-        .await
-        .unwrap();
+    let less = pb::Key { permissions: vec!["keyward.keys.read".into()], ..made.key };
+    let change = updated(&mut site.admin(), update(less, &["permissions"])).await.unwrap();
     site.knows(change.revision).await;
     let result = admin.create_key(new_key("After")).await;
     assert_not_permitted(result, "keyward.keys.write");
@@ -281,8 +250,7 @@ async fn a_permission_that_is_taken_away_is_gone() {
 
 /// An operator who may do anything to admin keys, but little else.
 async fn deputy(site: &Site) -> Operator {
-    site.operator(&["keyward.admins", "keyward.keys.read"])
-        .await
+    site.operator(&["keyward.admins", "keyward.keys.read"]).await
 }
 
 #[tokio::test]
@@ -303,17 +271,10 @@ async fn nobody_makes_an_admin_key_that_may_do_more_than_its_maker() {
     ] {
         let request = new_admin_key("Too much", &["keyward.keys.read", permission]);
         assert_outranks(admin.create_key(request.clone()).await);
-        let tried = pb::CreateKeyRequest {
-            validate_only: true,
-            ..request
-        };
+        let tried = pb::CreateKeyRequest { validate_only: true, ..request };
         assert_outranks(admin.create_key(tried).await);
     }
-    for permission in [
-        "keyward.keys.read",
-        "keyward.admins.write",
-        "keyward.admins.*",
-    ] {
+    for permission in ["keyward.keys.read", "keyward.admins.write", "keyward.admins.*"] {
         create(&mut admin, new_admin_key("As much", &[permission])).await;
     }
 }
@@ -362,13 +323,8 @@ async fn nobody_widens_itself() {
     };
     assert_outranks(updated(&mut admin, wider(&["keyward"])).await);
     assert_outranks(updated(&mut admin, wider(&["keyward.admins", "systems"])).await);
-    assert_eq!(
-        get(&mut admin, &made.key.id).await.permissions,
-        made.key.permissions
-    );
-    updated(&mut admin, wider(&["keyward.admins"]))
-        .await
-        .unwrap();
+    assert_eq!(get(&mut admin, &made.key.id).await.permissions, made.key.permissions);
+    updated(&mut admin, wider(&["keyward.admins"])).await.unwrap();
 }
 
 #[tokio::test]
@@ -380,11 +336,7 @@ async fn admin_keys_are_listed_only_to_those_who_may_read_them() {
     let label = super::labels(&[("test", "who-sees-whom")]);
     for request in [new_key("Ordinary"), new_admin_key("Admin", &[])] {
         let labels = label.clone();
-        create(
-            &mut site.admin(),
-            pb::CreateKeyRequest { labels, ..request },
-        )
-        .await;
+        create(&mut site.admin(), pb::CreateKeyRequest { labels, ..request }).await;
     }
     let request = |domain: &str| pb::ListKeysRequest {
         domain: domain.into(),
@@ -397,21 +349,11 @@ async fn admin_keys_are_listed_only_to_those_who_may_read_them() {
         (&mut both, &["Ordinary", "Admin"]),
     ] {
         let page = admin.list_keys(request("")).await.unwrap().into_inner();
-        let names: Vec<_> = page
-            .keys
-            .iter()
-            .map(|key| key.display_name.as_str())
-            .collect();
+        let names: Vec<_> = page.keys.iter().map(|key| key.display_name.as_str()).collect();
         assert_eq!(names, expected);
     }
-    assert_not_permitted(
-        reader.list_keys(request("keyward")).await,
-        "keyward.admins.read",
-    );
-    assert_not_permitted(
-        auditor.list_keys(request("default")).await,
-        "keyward.keys.read",
-    );
+    assert_not_permitted(reader.list_keys(request("keyward")).await, "keyward.admins.read");
+    assert_not_permitted(auditor.list_keys(request("default")).await, "keyward.keys.read");
 }
 
 #[tokio::test]

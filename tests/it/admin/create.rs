@@ -27,16 +27,11 @@ async fn a_new_key_is_allowed_what_it_was_granted_and_nothing_else() {
         ("systems", "403 PERMISSION_DENIED"),
         ("keyward.keys.read", "403 PERMISSION_DENIED"),
     ] {
-        let request = pb::AuthorizeRequest {
-            permission: permission.into(),
-            ..may_read(&made.token)
-        };
+        let request =
+            pb::AuthorizeRequest { permission: permission.into(), ..may_read(&made.token) };
         assert_eq!(verdict(&asker.ask(request).await), expected, "{permission}");
     }
-    let elsewhere = pb::AuthorizeRequest {
-        environment: "staging".into(),
-        ..may_read(&made.token)
-    };
+    let elsewhere = pb::AuthorizeRequest { environment: "staging".into(), ..may_read(&made.token) };
     let response = asker.ask(elsewhere).await;
     assert_eq!(verdict(&response), "401 ENVIRONMENT_MISMATCH");
 }
@@ -87,15 +82,9 @@ fn hint_of(token: &str) -> String {
 async fn ids_and_tokens_have_their_documented_form() {
     let site = Site::shared();
     let mut admin = site.admin();
-    for (environment, tag) in [
-        ("production", "prod"),
-        ("staging", "stag"),
-        ("development", "dev"),
-    ] {
-        let request = pb::CreateKeyRequest {
-            environment: environment.into(),
-            ..new_key("Formed")
-        };
+    for (environment, tag) in [("production", "prod"), ("staging", "stag"), ("development", "dev")]
+    {
+        let request = pb::CreateKeyRequest { environment: environment.into(), ..new_key("Formed") };
         let made = create(&mut admin, request).await;
         let digits = made.key.id.strip_prefix("key_").unwrap();
         assert_eq!(digits.len(), 26);
@@ -113,46 +102,19 @@ async fn a_token_is_in_the_answer_that_made_it_and_in_no_other() {
     let made = create(&mut admin, rich_key("Shown once")).await;
     let id = made.key.id.as_str();
     let token = made.token.clone();
-    let listing = pb::ListKeysRequest {
-        search: "Shown once".into(),
-        ..pb::ListKeysRequest::default()
-    };
-    let described = Key {
-        description: "Updated".into(),
-        ..made.key.clone()
-    };
+    let listing =
+        pb::ListKeysRequest { search: "Shown once".into(), ..pb::ListKeysRequest::default() };
+    let described = Key { description: "Updated".into(), ..made.key.clone() };
     let found = pb::LookupKeyRequest { token };
     let answers = [
         made.key.encode_to_vec(),
         get(&mut admin, id).await.encode_to_vec(),
-        admin
-            .list_keys(listing)
-            .await
-            .unwrap()
-            .into_inner()
-            .encode_to_vec(),
-        admin
-            .lookup_key(found)
-            .await
-            .unwrap()
-            .into_inner()
-            .encode_to_vec(),
-        updated(&mut admin, update(described, &["description"]))
-            .await
-            .unwrap()
-            .key
-            .encode_to_vec(),
-        deactivate(&mut admin, id)
-            .await
-            .unwrap()
-            .key
-            .encode_to_vec(),
+        admin.list_keys(listing).await.unwrap().into_inner().encode_to_vec(),
+        admin.lookup_key(found).await.unwrap().into_inner().encode_to_vec(),
+        updated(&mut admin, update(described, &["description"])).await.unwrap().key.encode_to_vec(),
+        deactivate(&mut admin, id).await.unwrap().key.encode_to_vec(),
         activate(&mut admin, id).await.unwrap().key.encode_to_vec(),
-        regenerate(&mut admin, another_token(id))
-            .await
-            .unwrap()
-            .key
-            .encode_to_vec(),
+        regenerate(&mut admin, another_token(id)).await.unwrap().key.encode_to_vec(),
     ];
     // what the hint shows is no secret
     let secret = &made.token.as_bytes()["kw_stag_".len() + 4..made.token.len() - 4];
@@ -195,10 +157,7 @@ async fn an_admin_key_opens_the_admin_services_and_nothing_else() {
 async fn a_key_works_from_its_not_before_time_on() {
     let site = Site::shared();
     let start = in_seconds(2);
-    let request = pb::CreateKeyRequest {
-        not_before_time: Some(start),
-        ..new_key("Early")
-    };
+    let request = pb::CreateKeyRequest { not_before_time: Some(start), ..new_key("Early") };
     let made = create(&mut site.admin(), request).await;
     assert_eq!(made.key.state(), KeyState::Active);
     site.knows(made.revision).await;
@@ -212,19 +171,13 @@ async fn a_key_works_until_its_expire_time() {
     let site = Site::shared();
     let mut admin = site.admin();
     let end = in_seconds(2);
-    let request = pb::CreateKeyRequest {
-        expire_time: Some(end),
-        ..new_key("Late")
-    };
+    let request = pb::CreateKeyRequest { expire_time: Some(end), ..new_key("Late") };
     let made = create(&mut admin, request).await;
     site.knows(made.revision).await;
     let mut asker = site.server.asker();
     let verdicts = ["ALLOWED", "401 KEY_EXPIRED"];
     turns_at(&mut asker, &made.token, micros(&end), verdicts).await;
-    assert_eq!(
-        get(&mut admin, &made.key.id).await.state(),
-        KeyState::Expired
-    );
+    assert_eq!(get(&mut admin, &made.key.id).await.state(), KeyState::Expired);
 }
 
 #[tokio::test]
@@ -241,11 +194,7 @@ async fn validate_only_checks_everything_and_makes_nothing() {
         request_id: "rehearsal".into(),
         ..rich_key("Tried")
     };
-    let response = admin
-        .create_key(request.clone())
-        .await
-        .unwrap()
-        .into_inner();
+    let response = admin.create_key(request.clone()).await.unwrap().into_inner();
     let key = response.key.clone().unwrap();
     let expected = pb::CreateKeyResponse {
         key: Some(Key {
@@ -270,10 +219,7 @@ async fn validate_only_checks_everything_and_makes_nothing() {
     assert_eq!(response, expected);
     assert_eq!(site.database.number(counts).await, before);
 
-    let real = pb::CreateKeyRequest {
-        validate_only: false,
-        ..request
-    };
+    let real = pb::CreateKeyRequest { validate_only: false, ..request };
     let made = create(&mut admin, real).await;
     assert_eq!(made.key.display_name, "Tried");
 }
@@ -282,10 +228,7 @@ async fn validate_only_checks_everything_and_makes_nothing() {
 async fn every_call_works_for_the_root_key_on_keys_of_both_kinds() {
     let site = Site::shared();
     let mut admin = site.admin();
-    for request in [
-        new_key("Ordinary"),
-        new_admin_key("Admin", &["keyward.keys.read"]),
-    ] {
+    for request in [new_key("Ordinary"), new_admin_key("Admin", &["keyward.keys.read"])] {
         let key = create(&mut admin, request).await;
         let outcomes = every_call(&mut admin, &key).await;
         assert_eq!(outcomes.len(), 11);

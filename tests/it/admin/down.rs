@@ -26,12 +26,10 @@ async fn kill(cluster: &Cluster, site: &Site, id: &str) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     let channel = site.admin();
     eventually("no connection answers", async || {
-        let calls = (0..CONNECTIONS)
-            .map(|_| channel.clone())
-            .map(async |mut admin| {
-                let id = id.to_owned();
-                admin.get_key(pb::GetKeyRequest { id }).await.is_err()
-            });
+        let calls = (0..CONNECTIONS).map(|_| channel.clone()).map(async |mut admin| {
+            let id = id.to_owned();
+            admin.get_key(pb::GetKeyRequest { id }).await.is_err()
+        });
         let failed = futures_util::future::join_all(calls).await;
         failed.iter().all(|failed| *failed).then_some(())
     })
@@ -60,11 +58,7 @@ async fn recovered(admin: &mut Admin, id: &str) {
         match admin.get_key(pb::GetKeyRequest { id }).await {
             Ok(_) => Some(()),
             Err(status) => {
-                assert_status(
-                    Err::<(), Status>(status),
-                    Code::Unavailable,
-                    "DATABASE_UNAVAILABLE",
-                );
+                assert_status(Err::<(), Status>(status), Code::Unavailable, "DATABASE_UNAVAILABLE");
                 None
             }
         }
@@ -89,9 +83,8 @@ async fn without_a_database_calls_say_so_soon_and_recover_by_themselves() {
     let calls = timeout(ANSWER_TIME_MAX, every_call(&mut admin, &key));
     assert_unavailable(calls.await.expect("all calls are answered soon"));
     // all at once, more than there are connections
-    let crowd = (0..3)
-        .map(|_| site.admin())
-        .map(async |mut admin| every_call(&mut admin, &key).await);
+    let crowd =
+        (0..3).map(|_| site.admin()).map(async |mut admin| every_call(&mut admin, &key).await);
     let calls = timeout(ANSWER_TIME_MAX, futures_util::future::join_all(crowd));
     for outcomes in calls.await.expect("all calls are answered soon") {
         assert_unavailable(outcomes);
@@ -115,10 +108,7 @@ async fn without_a_database_calls_say_so_soon_and_recover_by_themselves() {
 async fn assert_knows_what_it_can(site: &Site, admin: &mut Admin, reader: &mut Admin, key: &Made) {
     let mut asker = site.server.asker();
     assert_eq!(asker.verdict(&key.token, key.revision).await, "ALLOWED");
-    assert_eq!(
-        asker.verdict("unknown", key.revision).await,
-        "401 KEY_UNKNOWN"
-    );
+    assert_eq!(asker.verdict("unknown", key.revision).await, "401 KEY_UNKNOWN");
     let id = key.key.id.as_str();
     assert_invalid(super::delete(admin, id, "").await, &["confirm"]);
     assert_not_permitted(super::deactivate(reader, id).await, "keyward.keys.write");

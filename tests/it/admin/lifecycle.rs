@@ -16,11 +16,7 @@ const COMPROMISED: RevocationReason = RevocationReason::Compromised;
 
 /// The key after a change, but for what every change alters.
 fn after(change: &Changed, expected: Key) -> Key {
-    Key {
-        etag: change.key.etag.clone(),
-        update_time: change.key.update_time,
-        ..expected
-    }
+    Key { etag: change.key.etag.clone(), update_time: change.key.update_time, ..expected }
 }
 
 #[tokio::test]
@@ -32,17 +28,11 @@ async fn a_deactivated_key_is_denied_until_it_is_activated() {
     let id = made.key.id.as_str();
 
     let off = deactivate(&mut admin, id).await.unwrap();
-    let expected = Key {
-        state: KeyState::Inactive.into(),
-        ..made.key.clone()
-    };
+    let expected = Key { state: KeyState::Inactive.into(), ..made.key.clone() };
     assert_eq!(off.key, after(&off, expected));
     assert_ne!(off.key.etag, made.key.etag);
     assert!(off.revision > made.revision);
-    assert_eq!(
-        asker.verdict(&made.token, off.revision).await,
-        "401 KEY_INACTIVE"
-    );
+    assert_eq!(asker.verdict(&made.token, off.revision).await, "401 KEY_INACTIVE");
 
     let on = activate(&mut admin, id).await.unwrap();
     assert_eq!(on.key, after(&on, made.key.clone()));
@@ -82,10 +72,7 @@ async fn a_revoked_key_is_denied_and_says_why() {
     };
     assert_eq!(key, expected);
     assert_eq!(get(&mut admin, &made.key.id).await, key);
-    assert_eq!(
-        asker.verdict(&made.token, response.revision).await,
-        "401 KEY_INACTIVE"
-    );
+    assert_eq!(asker.verdict(&made.token, response.revision).await, "401 KEY_INACTIVE");
 
     let on = activate(&mut admin, &made.key.id).await.unwrap();
     assert_eq!(on.key, after(&on, made.key));
@@ -110,18 +97,9 @@ async fn every_reason_is_kept() {
             comment: "é".repeat(1000),
             ..RevokeKeyRequest::default()
         };
-        let key = admin
-            .revoke_key(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .key
-            .unwrap();
+        let key = admin.revoke_key(request).await.unwrap().into_inner().key.unwrap();
         let revocation = key.revocation.unwrap();
-        assert_eq!(
-            (revocation.reason(), revocation.comment),
-            (reason, "é".repeat(1000))
-        );
+        assert_eq!((revocation.reason(), revocation.comment), (reason, "é".repeat(1000)));
     }
 }
 
@@ -138,12 +116,7 @@ async fn doing_it_again_changes_nothing() {
     assert_eq!(deactivate(&mut admin, id).await.unwrap(), off);
 
     let revoked = revoke(&mut admin, id, COMPROMISED).await.unwrap();
-    assert_eq!(
-        revoke(&mut admin, id, RevocationReason::Abuse)
-            .await
-            .unwrap(),
-        revoked
-    );
+    assert_eq!(revoke(&mut admin, id, RevocationReason::Abuse).await.unwrap(), revoked);
 
     let head = "SELECT revision FROM keyward.log_head";
     assert_eq!(site.database.number(head).await, revoked.revision);
@@ -171,29 +144,11 @@ async fn an_expired_key_can_be_stopped_and_stays_expired_when_activated() {
     let mut admin = site.admin();
     let made = create(&mut admin, new_key("Expired")).await;
     let id = made.key.id.as_str();
-    let expired = Key {
-        expire_time: Some(in_seconds(-1)),
-        ..made.key.clone()
-    };
-    updated(&mut admin, update(expired, &["expire_time"]))
-        .await
-        .unwrap();
-    assert_eq!(
-        deactivate(&mut admin, id).await.unwrap().key.state(),
-        KeyState::Inactive
-    );
-    assert_eq!(
-        revoke(&mut admin, id, COMPROMISED)
-            .await
-            .unwrap()
-            .key
-            .state(),
-        KeyState::Revoked
-    );
-    assert_eq!(
-        activate(&mut admin, id).await.unwrap().key.state(),
-        KeyState::Expired
-    );
+    let expired = Key { expire_time: Some(in_seconds(-1)), ..made.key.clone() };
+    updated(&mut admin, update(expired, &["expire_time"])).await.unwrap();
+    assert_eq!(deactivate(&mut admin, id).await.unwrap().key.state(), KeyState::Inactive);
+    assert_eq!(revoke(&mut admin, id, COMPROMISED).await.unwrap().key.state(), KeyState::Revoked);
+    assert_eq!(activate(&mut admin, id).await.unwrap().key.state(), KeyState::Expired);
 }
 
 #[tokio::test]
@@ -202,32 +157,20 @@ async fn a_deleted_key_is_unknown_and_hidden_and_comes_back_as_it_was() {
     let mut admin = site.admin();
     let mut asker = site.server.asker();
     let label = super::labels(&[("test", "deleted-and-back")]);
-    let request = pb::CreateKeyRequest {
-        labels: label.clone(),
-        ..new_key("Deleted")
-    };
+    let request = pb::CreateKeyRequest { labels: label.clone(), ..new_key("Deleted") };
     let made = create(&mut admin, request).await;
     let begun = now_micros();
     let gone = delete(&mut admin, &made.key.id, "Deleted").await.unwrap();
     let time = gone.key.delete_time.unwrap();
     assert!((begun..=now_micros()).contains(&micros(&time)));
-    let expected = Key {
-        state: KeyState::Deleted.into(),
-        delete_time: Some(time),
-        ..made.key.clone()
-    };
+    let expected =
+        Key { state: KeyState::Deleted.into(), delete_time: Some(time), ..made.key.clone() };
     assert_eq!(gone.key, after(&gone, expected));
     assert_eq!(get(&mut admin, &made.key.id).await, gone.key);
-    let listing = pb::ListKeysRequest {
-        labels: label,
-        ..pb::ListKeysRequest::default()
-    };
+    let listing = pb::ListKeysRequest { labels: label, ..pb::ListKeysRequest::default() };
     let page = admin.list_keys(listing.clone()).await.unwrap().into_inner();
     assert_eq!(page.keys, []);
-    assert_eq!(
-        asker.verdict(&made.token, gone.revision).await,
-        "401 KEY_UNKNOWN"
-    );
+    assert_eq!(asker.verdict(&made.token, gone.revision).await, "401 KEY_UNKNOWN");
 
     let back = undelete(&mut admin, &made.key.id).await.unwrap();
     assert_eq!(back.key, after(&back, made.key));
@@ -262,10 +205,7 @@ async fn bring_to(admin: &mut Admin, key: &Key, state: KeyState) -> Result<Chang
         KeyState::Inactive => deactivate(admin, &key.id).await,
         KeyState::Revoked => revoke(admin, &key.id, COMPROMISED).await,
         KeyState::Expired => {
-            let expired = Key {
-                expire_time: Some(in_seconds(-1)),
-                ..key.clone()
-            };
+            let expired = Key { expire_time: Some(in_seconds(-1)), ..key.clone() };
             updated(admin, update(expired, &["expire_time"])).await
         }
         state => panic!("{state:?}"),
@@ -280,15 +220,9 @@ async fn deleting_takes_the_exact_name() {
     let made = create(&mut admin, new_key(name)).await;
     let id = made.key.id.as_str();
     // the last one has the letter of two characters that look like one
-    for confirm in [
-        "",
-        "käse & brot",
-        "Käse & Brot ",
-        " Käse & Brot",
-        "Käse",
-        id,
-        "Ka\u{308}se & Brot",
-    ] {
+    for confirm in
+        ["", "käse & brot", "Käse & Brot ", " Käse & Brot", "Käse", id, "Ka\u{308}se & Brot"]
+    {
         assert_invalid(delete(&mut admin, id, confirm).await, &["confirm"]);
     }
     assert_eq!(get(&mut admin, id).await, made.key);
@@ -339,59 +273,18 @@ async fn an_old_etag_stops_every_change() {
     let (id, etag) = (made.key.id.clone(), String::from("v77"));
     let reason = COMPROMISED.into();
     let (confirm, comment) = ("Etag".into(), String::new());
-    let request = pb::ActivateKeyRequest {
-        id: id.clone(),
-        etag: etag.clone(),
-    };
-    assert_status(
-        admin.activate_key(request).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
-    let request = pb::DeactivateKeyRequest {
-        id: id.clone(),
-        etag: etag.clone(),
-    };
-    assert_status(
-        admin.deactivate_key(request).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
-    let request = RevokeKeyRequest {
-        id: id.clone(),
-        reason,
-        comment,
-        etag: etag.clone(),
-    };
-    assert_status(
-        admin.revoke_key(request).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
-    let request = pb::DeleteKeyRequest {
-        id: id.clone(),
-        confirm,
-        etag: etag.clone(),
-    };
-    assert_status(
-        admin.delete_key(request).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
+    let request = pb::ActivateKeyRequest { id: id.clone(), etag: etag.clone() };
+    assert_status(admin.activate_key(request).await, Code::Aborted, "ETAG_MISMATCH");
+    let request = pb::DeactivateKeyRequest { id: id.clone(), etag: etag.clone() };
+    assert_status(admin.deactivate_key(request).await, Code::Aborted, "ETAG_MISMATCH");
+    let request = RevokeKeyRequest { id: id.clone(), reason, comment, etag: etag.clone() };
+    assert_status(admin.revoke_key(request).await, Code::Aborted, "ETAG_MISMATCH");
+    let request = pb::DeleteKeyRequest { id: id.clone(), confirm, etag: etag.clone() };
+    assert_status(admin.delete_key(request).await, Code::Aborted, "ETAG_MISMATCH");
     assert_eq!(get(&mut admin, &id).await, made.key);
     let gone = delete(&mut admin, &id, "Etag").await.unwrap();
-    let request = pb::UndeleteKeyRequest {
-        id: id.clone(),
-        etag,
-    };
-    assert_status(
-        admin.undelete_key(request).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
-    let request = pb::UndeleteKeyRequest {
-        id,
-        etag: gone.key.etag,
-    };
+    let request = pb::UndeleteKeyRequest { id: id.clone(), etag };
+    assert_status(admin.undelete_key(request).await, Code::Aborted, "ETAG_MISMATCH");
+    let request = pb::UndeleteKeyRequest { id, etag: gone.key.etag };
     admin.undelete_key(request).await.unwrap();
 }

@@ -25,34 +25,15 @@ async fn a_token_finds_its_key_in_whatever_state() {
     let Made { key, token, .. } = create(&mut admin, new_key("Found")).await;
     assert_eq!(look_up(&mut admin, &token).await.unwrap(), key);
 
-    let expired = Key {
-        expire_time: Some(in_seconds(-5)),
-        ..key.clone()
-    };
-    updated(&mut admin, update(expired, &["expire_time"]))
-        .await
-        .unwrap();
-    assert_eq!(
-        look_up(&mut admin, &token).await.unwrap().state(),
-        KeyState::Expired
-    );
+    let expired = Key { expire_time: Some(in_seconds(-5)), ..key.clone() };
+    updated(&mut admin, update(expired, &["expire_time"])).await.unwrap();
+    assert_eq!(look_up(&mut admin, &token).await.unwrap().state(), KeyState::Expired);
     deactivate(&mut admin, &key.id).await.unwrap();
-    assert_eq!(
-        look_up(&mut admin, &token).await.unwrap().state(),
-        KeyState::Inactive
-    );
-    revoke(&mut admin, &key.id, pb::RevocationReason::Compromised)
-        .await
-        .unwrap();
-    assert_eq!(
-        look_up(&mut admin, &token).await.unwrap().state(),
-        KeyState::Revoked
-    );
+    assert_eq!(look_up(&mut admin, &token).await.unwrap().state(), KeyState::Inactive);
+    revoke(&mut admin, &key.id, pb::RevocationReason::Compromised).await.unwrap();
+    assert_eq!(look_up(&mut admin, &token).await.unwrap().state(), KeyState::Revoked);
     delete(&mut admin, &key.id, "Found").await.unwrap();
-    assert_eq!(
-        look_up(&mut admin, &token).await.unwrap().state(),
-        KeyState::Deleted
-    );
+    assert_eq!(look_up(&mut admin, &token).await.unwrap().state(), KeyState::Deleted);
 }
 
 #[tokio::test]
@@ -61,22 +42,14 @@ async fn a_replaced_token_finds_its_key_only_while_it_works() {
     let mut admin = site.admin();
     let first = create(&mut admin, new_key("Rotated")).await;
     let request = pb::RegenerateKeyRequest {
-        overlap: Some(prost_types::Duration {
-            seconds: 600,
-            nanos: 0,
-        }),
+        overlap: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
         ..another_token(&first.key.id)
     };
     let second = regenerate(&mut admin, request).await.unwrap();
     assert_eq!(look_up(&mut admin, &first.token).await.unwrap(), second.key);
-    assert_eq!(
-        look_up(&mut admin, &second.token).await.unwrap(),
-        second.key
-    );
+    assert_eq!(look_up(&mut admin, &second.token).await.unwrap(), second.key);
 
-    let third = regenerate(&mut admin, another_token(&first.key.id))
-        .await
-        .unwrap();
+    let third = regenerate(&mut admin, another_token(&first.key.id)).await.unwrap();
     assert_eq!(look_up(&mut admin, &third.token).await.unwrap(), third.key);
     for token in [first.token, second.token] {
         let result = look_up(&mut admin, &token).await;
@@ -95,12 +68,7 @@ async fn a_text_that_is_no_token_is_invalid_and_an_unknown_one_not_found() {
     let made = create(&mut admin, new_key("Mistyped")).await;
     let mistyped = made.token.replace("kw_prod_", "kw_stag_");
     assert_invalid(look_up(&mut admin, &mistyped).await, &["token"]);
-    for token in [
-        "someone-else's",
-        "key_00000000000000000000000000",
-        " ",
-        "ä\0\u{7f}",
-    ] {
+    for token in ["someone-else's", "key_00000000000000000000000000", " ", "ä\0\u{7f}"] {
         let result = look_up(&mut admin, token).await;
         assert_status(result, Code::NotFound, "KEY_NOT_FOUND");
     }
@@ -112,12 +80,7 @@ async fn a_token_of_an_admin_key_takes_the_permission_to_read_admins() {
     let mut reader = site.operator(&["keyward.keys.read"]).await;
     let result = look_up(&mut reader.admin, &reader.made.token).await;
     assert_not_permitted(result, "keyward.admins.read");
-    let result = reader
-        .admin
-        .get_key(pb::GetKeyRequest {
-            id: reader.made.key.id,
-        })
-        .await;
+    let result = reader.admin.get_key(pb::GetKeyRequest { id: reader.made.key.id }).await;
     assert_not_permitted(result, "keyward.admins.read");
 }
 

@@ -24,10 +24,7 @@ use crate::support::{
 
 /// A whole second of the wall clock, so far from now.
 fn in_seconds(seconds: i64) -> Timestamp {
-    Timestamp {
-        seconds: clock::wall().micros() / 1_000_000 + seconds,
-        nanos: 0,
-    }
+    Timestamp { seconds: clock::wall().micros() / 1_000_000 + seconds, nanos: 0 }
 }
 
 /// In microseconds, as the database has it.
@@ -56,9 +53,7 @@ fn rich_key(name: &str) -> pb::CreateKeyRequest {
 
 fn labels(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
     let pairs = pairs.iter();
-    pairs
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect()
+    pairs.map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 /// The key as it is now.
@@ -72,9 +67,7 @@ async fn get(admin: &mut Admin, id: &str) -> pb::Key {
 fn update(key: pb::Key, paths: &[&str]) -> pb::UpdateKeyRequest {
     pb::UpdateKeyRequest {
         key: Some(key),
-        update_mask: Some(FieldMask {
-            paths: paths.iter().map(ToString::to_string).collect(),
-        }),
+        update_mask: Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() }),
         validate_only: false,
     }
 }
@@ -125,28 +118,18 @@ changes! {
 /// Updates and returns what came of it.
 async fn updated(admin: &mut Admin, request: pb::UpdateKeyRequest) -> Result<Changed, Status> {
     let response = admin.update_key(request).await?.into_inner();
-    Ok(Changed {
-        key: response.key.unwrap(),
-        revision: response.revision,
-    })
+    Ok(Changed { key: response.key.unwrap(), revision: response.revision })
 }
 
 /// Gives a key another token.
 async fn regenerate(admin: &mut Admin, request: pb::RegenerateKeyRequest) -> Result<Made, Status> {
     let response = admin.regenerate_key(request).await?.into_inner();
-    Ok(Made {
-        key: response.key.unwrap(),
-        token: response.token,
-        revision: response.revision,
-    })
+    Ok(Made { key: response.key.unwrap(), token: response.token, revision: response.revision })
 }
 
 /// A request for another token, without overlap.
 fn another_token(id: &str) -> pb::RegenerateKeyRequest {
-    pb::RegenerateKeyRequest {
-        id: id.to_owned(),
-        ..pb::RegenerateKeyRequest::default()
-    }
+    pb::RegenerateKeyRequest { id: id.to_owned(), ..pb::RegenerateKeyRequest::default() }
 }
 
 /// Asks about a token again and again: until the deadline it must have the one verdict, from then on
@@ -183,11 +166,7 @@ async fn every_call(admin: &mut Admin, key: &Made) -> Vec<Outcome> {
         ("CreateKey", {
             let domain = domain.into();
             let permissions = Vec::new();
-            let request = pb::CreateKeyRequest {
-                domain,
-                permissions,
-                ..new_key("Another")
-            };
+            let request = pb::CreateKeyRequest { domain, permissions, ..new_key("Another") };
             admin.create_key(request).await.map(drop)
         }),
         ("GetKey", {
@@ -196,18 +175,12 @@ async fn every_call(admin: &mut Admin, key: &Made) -> Vec<Outcome> {
         }),
         ("ListKeys", {
             let domain = domain.into();
-            let request = pb::ListKeysRequest {
-                domain,
-                ..pb::ListKeysRequest::default()
-            };
+            let request = pb::ListKeysRequest { domain, ..pb::ListKeysRequest::default() };
             admin.list_keys(request).await.map(drop)
         }),
         ("LookupKey", {
             let token = key.token.clone();
-            admin
-                .lookup_key(pb::LookupKeyRequest { token })
-                .await
-                .map(drop)
+            admin.lookup_key(pb::LookupKeyRequest { token }).await.map(drop)
         }),
     ];
     outcomes.extend(every_change(admin, &key.key).await);
@@ -224,23 +197,12 @@ async fn every_change(admin: &mut Admin, key: &pb::Key) -> Vec<Outcome> {
     };
     let abuse = pb::RevocationReason::Abuse;
     vec![
-        (
-            "UpdateKey",
-            updated(admin, update(described, &["description"]))
-                .await
-                .map(drop),
-        ),
-        (
-            "RegenerateKey",
-            regenerate(admin, another_token(id)).await.map(drop),
-        ),
+        ("UpdateKey", updated(admin, update(described, &["description"])).await.map(drop)),
+        ("RegenerateKey", regenerate(admin, another_token(id)).await.map(drop)),
         ("DeactivateKey", deactivate(admin, id).await.map(drop)),
         ("ActivateKey", activate(admin, id).await.map(drop)),
         ("RevokeKey", revoke(admin, id, abuse).await.map(drop)),
-        (
-            "DeleteKey",
-            delete(admin, id, &key.display_name).await.map(drop),
-        ),
+        ("DeleteKey", delete(admin, id, &key.display_name).await.map(drop)),
         ("UndeleteKey", undelete(admin, id).await.map(drop)),
     ]
 }

@@ -14,10 +14,7 @@ use crate::support::{
 };
 
 fn with_overlap(id: &str, seconds: i64) -> RegenerateKeyRequest {
-    RegenerateKeyRequest {
-        overlap: Some(Duration { seconds, nanos: 0 }),
-        ..another_token(id)
-    }
+    RegenerateKeyRequest { overlap: Some(Duration { seconds, nanos: 0 }), ..another_token(id) }
 }
 
 #[tokio::test]
@@ -25,9 +22,7 @@ async fn the_key_stays_itself() {
     let site = Site::shared();
     let mut admin = site.admin();
     let before = create(&mut admin, rich_key("Rotated")).await;
-    let after = regenerate(&mut admin, another_token(&before.key.id))
-        .await
-        .unwrap();
+    let after = regenerate(&mut admin, another_token(&before.key.id)).await.unwrap();
     assert_ne!(after.token, before.token);
     assert!(after.revision > before.revision);
     let expected = Key {
@@ -52,10 +47,7 @@ async fn without_overlap_the_old_token_stops_at_once() {
     for request in [another_token(&old.key.id), zero] {
         let new = regenerate(&mut admin, request).await.unwrap();
         assert_eq!(new.key.retiring_secret, None);
-        assert_eq!(
-            asker.verdict(&old.token, new.revision).await,
-            "401 KEY_UNKNOWN"
-        );
+        assert_eq!(asker.verdict(&old.token, new.revision).await, "401 KEY_UNKNOWN");
         assert_eq!(asker.verdict(&new.token, new.revision).await, "ALLOWED");
     }
 }
@@ -67,9 +59,7 @@ async fn the_old_token_works_until_its_deadline_and_no_longer() {
     let mut asker = site.server.asker();
     let old = create(&mut admin, new_key("Rotated")).await;
     let begun = now_micros();
-    let new = regenerate(&mut admin, with_overlap(&old.key.id, 2))
-        .await
-        .unwrap();
+    let new = regenerate(&mut admin, with_overlap(&old.key.id, 2)).await.unwrap();
     let retiring = new.key.retiring_secret.clone().unwrap();
     let deadline = micros(&retiring.expire_time.unwrap());
     assert!((begun..=now_micros()).contains(&(deadline - 2_000_000)));
@@ -81,13 +71,7 @@ async fn the_old_token_works_until_its_deadline_and_no_longer() {
     turns_at(&mut asker, &old.token, deadline, verdicts).await;
     assert_eq!(asker.verdict(&new.token, 0).await, "ALLOWED");
     let shown = get(&mut admin, &old.key.id).await;
-    assert_eq!(
-        shown,
-        Key {
-            retiring_secret: None,
-            ..new.key
-        }
-    );
+    assert_eq!(shown, Key { retiring_secret: None, ..new.key });
 }
 
 #[tokio::test]
@@ -102,10 +86,7 @@ async fn another_regeneration_ends_an_older_overlap() {
         assert_eq!(asker.verdict(token, second.revision).await, "ALLOWED");
     }
     let third = regenerate(&mut admin, with_overlap(id, 600)).await.unwrap();
-    assert_eq!(
-        asker.verdict(&first.token, third.revision).await,
-        "401 KEY_UNKNOWN"
-    );
+    assert_eq!(asker.verdict(&first.token, third.revision).await, "401 KEY_UNKNOWN");
     for token in [&second.token, &third.token] {
         assert_eq!(asker.verdict(token, third.revision).await, "ALLOWED");
     }
@@ -113,10 +94,7 @@ async fn another_regeneration_ends_an_older_overlap() {
     assert_eq!(retiring.hint, second.key.hint);
     let fourth = regenerate(&mut admin, another_token(id)).await.unwrap();
     for token in [&first.token, &second.token, &third.token] {
-        assert_eq!(
-            asker.verdict(token, fourth.revision).await,
-            "401 KEY_UNKNOWN"
-        );
+        assert_eq!(asker.verdict(token, fourth.revision).await, "401 KEY_UNKNOWN");
     }
 }
 
@@ -127,9 +105,7 @@ async fn an_overlap_of_thirty_days_is_the_longest() {
     let made = create(&mut admin, new_key("Rotated")).await;
     let begun = now_micros();
     let days = 30 * 24 * 60 * 60;
-    let new = regenerate(&mut admin, with_overlap(&made.key.id, days))
-        .await
-        .unwrap();
+    let new = regenerate(&mut admin, with_overlap(&made.key.id, days)).await.unwrap();
     let end = new.key.retiring_secret.unwrap().expire_time.unwrap();
     assert!((begun..=now_micros()).contains(&(micros(&end) - days * 1_000_000)));
 }
@@ -151,13 +127,8 @@ async fn a_key_that_is_not_active_gets_no_token() {
     assert_status(result, Code::FailedPrecondition, "KEY_NOT_ACTIVE");
 
     let active = activate(&mut admin, id).await.unwrap();
-    let expired = Key {
-        expire_time: Some(in_seconds(-1)),
-        ..active.key
-    };
-    let expired = updated(&mut admin, update(expired, &["expire_time"]))
-        .await
-        .unwrap();
+    let expired = Key { expire_time: Some(in_seconds(-1)), ..active.key };
+    let expired = updated(&mut admin, update(expired, &["expire_time"])).await.unwrap();
     let result = regenerate(&mut admin, another_token(id)).await;
     assert_status(result, Code::FailedPrecondition, "KEY_NOT_ACTIVE");
     assert_eq!(expired.key.state(), KeyState::Expired);
@@ -169,13 +140,9 @@ async fn an_old_etag_gives_no_token() {
     let site = Site::shared();
     let mut admin = site.admin();
     let made = create(&mut admin, new_key("Etag")).await;
-    let request = |etag: &str| RegenerateKeyRequest {
-        etag: etag.into(),
-        ..another_token(&made.key.id)
-    };
-    let Made { key, .. } = regenerate(&mut admin, request(&made.key.etag))
-        .await
-        .unwrap();
+    let request =
+        |etag: &str| RegenerateKeyRequest { etag: etag.into(), ..another_token(&made.key.id) };
+    let Made { key, .. } = regenerate(&mut admin, request(&made.key.etag)).await.unwrap();
     let result = regenerate(&mut admin, request(&made.key.etag)).await;
     assert_status(result, Code::Aborted, "ETAG_MISMATCH");
     assert_eq!(get(&mut admin, &made.key.id).await, key);
@@ -189,24 +156,13 @@ async fn revoking_ends_an_overlap_for_good() {
     let old = create(&mut admin, new_key("Leaked")).await;
     let id = old.key.id.as_str();
     let new = regenerate(&mut admin, with_overlap(id, 600)).await.unwrap();
-    let revoked = revoke(&mut admin, id, pb::RevocationReason::Compromised)
-        .await
-        .unwrap();
+    let revoked = revoke(&mut admin, id, pb::RevocationReason::Compromised).await.unwrap();
     assert_eq!(revoked.key.retiring_secret, None);
-    assert_eq!(
-        asker.verdict(&new.token, revoked.revision).await,
-        "401 KEY_INACTIVE"
-    );
-    assert_eq!(
-        asker.verdict(&old.token, revoked.revision).await,
-        "401 KEY_UNKNOWN"
-    );
+    assert_eq!(asker.verdict(&new.token, revoked.revision).await, "401 KEY_INACTIVE");
+    assert_eq!(asker.verdict(&old.token, revoked.revision).await, "401 KEY_UNKNOWN");
     let active = activate(&mut admin, id).await.unwrap();
     assert_eq!(asker.verdict(&new.token, active.revision).await, "ALLOWED");
-    assert_eq!(
-        asker.verdict(&old.token, active.revision).await,
-        "401 KEY_UNKNOWN"
-    );
+    assert_eq!(asker.verdict(&old.token, active.revision).await, "401 KEY_UNKNOWN");
 }
 
 #[tokio::test]
@@ -219,10 +175,7 @@ async fn deactivating_leaves_an_overlap_as_it_is() {
     let new = regenerate(&mut admin, with_overlap(id, 600)).await.unwrap();
     let change = deactivate(&mut admin, id).await.unwrap();
     for token in [&old.token, &new.token] {
-        assert_eq!(
-            asker.verdict(token, change.revision).await,
-            "401 KEY_INACTIVE"
-        );
+        assert_eq!(asker.verdict(token, change.revision).await, "401 KEY_INACTIVE");
     }
     let change = activate(&mut admin, id).await.unwrap();
     assert_eq!(change.key.retiring_secret, new.key.retiring_secret);

@@ -14,11 +14,7 @@ use crate::support::{
 
 async fn try_create(admin: &mut Admin, request: CreateKeyRequest) -> Made {
     let response = admin.create_key(request).await.unwrap().into_inner();
-    Made {
-        key: response.key.unwrap(),
-        token: response.token,
-        revision: response.revision,
-    }
+    Made { key: response.key.unwrap(), token: response.token, revision: response.revision }
 }
 
 /// A request with an id and a label, both `id`.
@@ -31,10 +27,8 @@ fn named(id: &str) -> CreateKeyRequest {
 }
 
 async fn keys_with(admin: &mut Admin, label: &str) -> Vec<Key> {
-    let request = ListKeysRequest {
-        labels: labels(&[("test", label)]),
-        ..ListKeysRequest::default()
-    };
+    let request =
+        ListKeysRequest { labels: labels(&[("test", label)]), ..ListKeysRequest::default() };
     admin.list_keys(request).await.unwrap().into_inner().keys
 }
 
@@ -54,10 +48,7 @@ async fn the_same_create_again_returns_its_key_without_the_token() {
         assert_eq!((again.key, again.token.as_str()), (first.key.clone(), ""));
         assert!(again.revision >= first.revision);
     }
-    assert_eq!(
-        keys_with(&mut admin, "create-again").await,
-        std::slice::from_ref(&first.key)
-    );
+    assert_eq!(keys_with(&mut admin, "create-again").await, std::slice::from_ref(&first.key));
     assert_eq!(events(&site, &first.key.id).await, 1);
 }
 
@@ -67,17 +58,12 @@ async fn of_two_concurrent_creates_one_shows_the_token() {
     let (mut left, mut right) = (site.admin(), site.admin());
     for round in 0..10 {
         let id = format!("create-at-once-{round}");
-        let (one, other) = tokio::join!(
-            try_create(&mut left, named(&id)),
-            try_create(&mut right, named(&id)),
-        );
+        let (one, other) =
+            tokio::join!(try_create(&mut left, named(&id)), try_create(&mut right, named(&id)),);
         let tokens = [&one.token, &other.token].map(|token| !token.is_empty());
         assert_eq!(tokens.iter().filter(|shown| **shown).count(), 1);
         assert_eq!(one.key, other.key);
-        assert_eq!(
-            keys_with(&mut left, &id).await,
-            std::slice::from_ref(&one.key)
-        );
+        assert_eq!(keys_with(&mut left, &id).await, std::slice::from_ref(&one.key));
         assert_eq!(events(&site, &one.key.id).await, 1);
     }
 }
@@ -89,39 +75,19 @@ async fn another_create_with_the_same_id_is_refused() {
     let first = create(&mut admin, named("create-other")).await;
     let request = named("create-other");
     for request in [
-        CreateKeyRequest {
-            display_name: "Other".into(),
-            ..request.clone()
-        },
-        CreateKeyRequest {
-            environment: "production".into(),
-            ..request.clone()
-        },
-        CreateKeyRequest {
-            permissions: vec!["systems".into()],
-            ..request.clone()
-        },
-        CreateKeyRequest {
-            route_rules: vec![],
-            ..request.clone()
-        },
-        CreateKeyRequest {
-            expire_time: None,
-            ..request.clone()
-        },
+        CreateKeyRequest { display_name: "Other".into(), ..request.clone() },
+        CreateKeyRequest { environment: "production".into(), ..request.clone() },
+        CreateKeyRequest { permissions: vec!["systems".into()], ..request.clone() },
+        CreateKeyRequest { route_rules: vec![], ..request.clone() },
+        CreateKeyRequest { expire_time: None, ..request.clone() },
     ] {
         assert_invalid(admin.create_key(request).await, &["request_id"]);
     }
-    let tried = CreateKeyRequest {
-        validate_only: true,
-        ..request
-    };
+    let tried = CreateKeyRequest { validate_only: true, ..request };
     let tried = admin.create_key(tried).await.unwrap().into_inner();
     assert_eq!((tried.token.as_str(), tried.revision), ("", 0));
-    let regeneration = RegenerateKeyRequest {
-        request_id: "create-other".into(),
-        ..another_token(&first.key.id)
-    };
+    let regeneration =
+        RegenerateKeyRequest { request_id: "create-other".into(), ..another_token(&first.key.id) };
     assert_invalid(regenerate(&mut admin, regeneration).await, &["request_id"]);
     assert_eq!(get(&mut admin, &first.key.id).await, first.key);
     assert_eq!(keys_with(&mut admin, "create-other").await.len(), 1);
@@ -134,20 +100,14 @@ async fn another_callers_request_id_is_another() {
     let first = create(&mut site.admin(), named("two-callers")).await;
     let second = create(&mut other, named("two-callers")).await;
     assert_ne!(first.key.id, second.key.id);
-    assert_eq!(
-        keys_with(&mut other, "two-callers").await,
-        [first.key, second.key]
-    );
+    assert_eq!(keys_with(&mut other, "two-callers").await, [first.key, second.key]);
 }
 
 #[tokio::test]
 async fn without_a_request_id_each_create_makes_a_key() {
     let site = Site::shared();
     let mut admin = site.admin();
-    let request = CreateKeyRequest {
-        request_id: String::new(),
-        ..named("no-request-id")
-    };
+    let request = CreateKeyRequest { request_id: String::new(), ..named("no-request-id") };
     for _ in 0..3 {
         create(&mut admin, request.clone()).await;
     }
@@ -158,10 +118,7 @@ async fn without_a_request_id_each_create_makes_a_key() {
 async fn a_refused_create_does_not_use_up_its_id() {
     let site = Site::shared();
     let mut admin = site.admin();
-    let request = CreateKeyRequest {
-        domain: "no-such-domain".into(),
-        ..named("refused-first")
-    };
+    let request = CreateKeyRequest { domain: "no-such-domain".into(), ..named("refused-first") };
     assert_invalid(admin.create_key(request).await, &["domain"]);
     create(&mut admin, named("refused-first")).await;
 }
@@ -187,15 +144,9 @@ async fn a_create_is_repeated_also_when_its_key_has_expired() {
         ..named("expired-since")
     };
     let first = create(&mut admin, request.clone()).await;
-    eventually("the key expires", async || {
-        (now_micros() >= micros(&end)).then_some(())
-    })
-    .await;
+    eventually("the key expires", async || (now_micros() >= micros(&end)).then_some(())).await;
     let again = try_create(&mut admin, request).await;
-    let expected = Key {
-        state: KeyState::Expired.into(),
-        ..first.key
-    };
+    let expected = Key { state: KeyState::Expired.into(), ..first.key };
     assert_eq!((again.key, again.token.as_str()), (expected, ""));
 }
 
@@ -238,14 +189,8 @@ async fn the_same_regeneration_again_gives_no_other_token() {
 
     let other = create(&mut admin, new_key("Other")).await;
     for changed in [
-        RegenerateKeyRequest {
-            id: other.key.id,
-            ..request.clone()
-        },
-        RegenerateKeyRequest {
-            etag: String::new(),
-            ..request.clone()
-        },
+        RegenerateKeyRequest { id: other.key.id, ..request.clone() },
+        RegenerateKeyRequest { etag: String::new(), ..request.clone() },
     ] {
         assert_invalid(regenerate(&mut admin, changed).await, &["request_id"]);
     }
@@ -266,9 +211,7 @@ async fn of_two_concurrent_regenerations_one_shows_the_token() {
             regenerate(&mut right, request.clone()),
         );
         let (one, other) = (one.unwrap(), other.unwrap());
-        let shown = [one.token, other.token]
-            .into_iter()
-            .filter(|token| !token.is_empty());
+        let shown = [one.token, other.token].into_iter().filter(|token| !token.is_empty());
         assert_eq!(shown.count(), 1);
         assert_eq!(one.key, other.key);
     }

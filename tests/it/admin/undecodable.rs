@@ -16,9 +16,7 @@ const BROKEN: &[u8] = b"br\xc3ken";
 
 async fn send(site: &Site, method: &str, bytes: Vec<u8>) -> Result<(), Status> {
     let channel = connect(site.server.admin);
-    call(channel, &site.database.root_token, method, bytes)
-        .await
-        .map(drop)
+    call(channel, &site.database.root_token, method, bytes).await.map(drop)
 }
 
 #[tokio::test]
@@ -74,15 +72,9 @@ async fn a_text_within_another_message_is_named_by_its_path() {
     }
     let mask = field(2, &field(1, BROKEN));
     assert_invalid(send(&site, "UpdateKey", mask).await, &["update_mask.paths"]);
-    for broken in [
-        [field(1, BROKEN), field(2, b"b")],
-        [field(1, b"a"), field(2, BROKEN)],
-    ] {
+    for broken in [[field(1, BROKEN), field(2, b"b")], [field(1, b"a"), field(2, BROKEN)]] {
         let entry = broken.concat();
-        assert_invalid(
-            send(&site, "CreateKey", field(9, &entry)).await,
-            &["labels"],
-        );
+        assert_invalid(send(&site, "CreateKey", field(9, &entry)).await, &["labels"]);
         assert_invalid(send(&site, "ListKeys", field(7, &entry)).await, &["labels"]);
         let key = field(1, &field(10, &entry));
         assert_invalid(send(&site, "UpdateKey", key).await, &["key.labels"]);
@@ -102,17 +94,10 @@ async fn bytes_that_are_no_message_are_invalid() {
         vec![0xff; 100],
     ] {
         let status = send(&site, "CreateKey", bytes.clone()).await.unwrap_err();
-        assert_eq!(
-            status.code(),
-            Code::InvalidArgument,
-            "{bytes:x?}: {status:?}"
-        );
+        assert_eq!(status.code(), Code::InvalidArgument, "{bytes:x?}: {status:?}");
         let details = status.get_error_details();
         let info = details.error_info().expect("an ErrorInfo");
-        assert_eq!(
-            (info.reason.as_str(), info.domain.as_str()),
-            ("INVALID_FIELD", "keyward")
-        );
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_FIELD", "keyward"));
     }
 }
 
@@ -134,13 +119,7 @@ async fn of_what_comes_twice_the_last_counts() {
         field(15, b"of a later version"),
     ];
     let channel = connect(site.server.admin);
-    let made = call(
-        channel,
-        &site.database.root_token,
-        "CreateKey",
-        bytes.concat(),
-    )
-    .await;
+    let made = call(channel, &site.database.root_token, "CreateKey", bytes.concat()).await;
     let key = made.unwrap().key.unwrap();
     assert_eq!(key.display_name, "Last");
     assert_eq!(key.permissions, ["systems.read", "systems.write"]);

@@ -66,9 +66,7 @@ async fn each_path_changes_its_field_and_nothing_else() {
     for path in PATHS {
         let before = create(&mut admin, rich_key("Before")).await.key;
         let begun = now_micros();
-        let change = updated(&mut admin, update(other(&before.id), &[path]))
-            .await
-            .unwrap();
+        let change = updated(&mut admin, update(other(&before.id), &[path])).await.unwrap();
         let mut expected = before.clone();
         put(&mut expected, &other(&before.id), path);
         expected.etag.clone_from(&change.key.etag);
@@ -100,10 +98,7 @@ async fn a_field_that_is_absent_is_cleared() {
     let mut admin = site.admin();
     for path in PATHS {
         let before = create(&mut admin, rich_key("Before")).await.key;
-        let absent = Key {
-            id: before.id.clone(),
-            ..Key::default()
-        };
+        let absent = Key { id: before.id.clone(), ..Key::default() };
         let result = updated(&mut admin, update(absent.clone(), &[path])).await;
         if path == "display_name" {
             assert_invalid(result, &["key.display_name"]);
@@ -124,9 +119,7 @@ async fn all_paths_at_once_are_one_change() {
     let mut admin = site.admin();
     let before = create(&mut admin, rich_key("Before")).await;
     let target = other(&before.key.id);
-    let change = updated(&mut admin, update(target.clone(), &PATHS))
-        .await
-        .unwrap();
+    let change = updated(&mut admin, update(target.clone(), &PATHS)).await.unwrap();
     let mut expected = before.key;
     for path in PATHS {
         put(&mut expected, &target, path);
@@ -144,31 +137,16 @@ async fn a_decision_knows_the_change_by_its_revision() {
     let mut asker = site.server.asker();
     let made = create(&mut admin, new_key("Changing")).await;
     let with = |change: fn(&mut Key)| {
-        let mut key = Key {
-            etag: String::new(),
-            ..made.key.clone()
-        };
+        let mut key = Key { etag: String::new(), ..made.key.clone() };
         change(&mut key);
         update(key, &PATHS)
     };
     for (request, expected) in [
         (with(|_| {}), "ALLOWED"),
-        (
-            with(|key| key.permissions = vec!["systems.write".into()]),
-            "403 PERMISSION_DENIED",
-        ),
-        (
-            with(|key| key.route_rules = vec!["/api".into()]),
-            "403 ROUTE_DENIED",
-        ),
-        (
-            with(|key| key.expire_time = Some(in_seconds(-1))),
-            "401 KEY_EXPIRED",
-        ),
-        (
-            with(|key| key.not_before_time = Some(in_seconds(60))),
-            "401 KEY_NOT_YET_VALID",
-        ),
+        (with(|key| key.permissions = vec!["systems.write".into()]), "403 PERMISSION_DENIED"),
+        (with(|key| key.route_rules = vec!["/api".into()]), "403 ROUTE_DENIED"),
+        (with(|key| key.expire_time = Some(in_seconds(-1))), "401 KEY_EXPIRED"),
+        (with(|key| key.not_before_time = Some(in_seconds(60))), "401 KEY_NOT_YET_VALID"),
         (with(|_| {}), "ALLOWED"),
     ] {
         let change = updated(&mut admin, request).await.unwrap();
@@ -178,10 +156,7 @@ async fn a_decision_knows_the_change_by_its_revision() {
     let change = updated(&mut admin, labelled).await.unwrap();
     site.knows(change.revision).await;
     let response = asker.ask(may_read(&made.token)).await;
-    assert_eq!(
-        (verdict(&response).as_str(), response.labels),
-        ("ALLOWED", labels(&[("a", "b")]))
-    );
+    assert_eq!((verdict(&response).as_str(), response.labels), ("ALLOWED", labels(&[("a", "b")])));
 }
 
 #[tokio::test]
@@ -190,16 +165,10 @@ async fn an_old_etag_changes_nothing() {
     let mut admin = site.admin();
     let made = create(&mut admin, new_key("First")).await;
     let named = |name: &str, etag: &str| {
-        let key = Key {
-            display_name: name.into(),
-            etag: etag.into(),
-            ..made.key.clone()
-        };
+        let key = Key { display_name: name.into(), etag: etag.into(), ..made.key.clone() };
         update(key, &["display_name"])
     };
-    let second = updated(&mut admin, named("Second", &made.key.etag))
-        .await
-        .unwrap();
+    let second = updated(&mut admin, named("Second", &made.key.etag)).await.unwrap();
     for etag in [made.key.etag.as_str(), "v999", "x"] {
         let result = updated(&mut admin, named("Third", etag)).await;
         assert_status(result, Code::Aborted, "ETAG_MISMATCH");
@@ -243,9 +212,7 @@ async fn an_update_that_finds_all_as_asked_leaves_no_trace() {
     let site = Site::start(&[]).await;
     let mut admin = site.admin();
     let made = create(&mut admin, rich_key("Same")).await;
-    let change = updated(&mut admin, update(made.key.clone(), &PATHS))
-        .await
-        .unwrap();
+    let change = updated(&mut admin, update(made.key.clone(), &PATHS)).await.unwrap();
     assert_eq!((change.key, change.revision), (made.key, made.revision));
     let events = "SELECT count(*) FROM keyward.audit_event WHERE action = 'keys.update'";
     assert_eq!(site.database.number(events).await, 0);
@@ -257,14 +224,8 @@ async fn validate_only_shows_the_change_and_makes_none() {
     let mut admin = site.admin();
     let made = create(&mut admin, rich_key("Kept")).await;
     let request = |name: &str| {
-        let key = Key {
-            display_name: name.into(),
-            ..made.key.clone()
-        };
-        pb::UpdateKeyRequest {
-            validate_only: true,
-            ..update(key, &["display_name"])
-        }
+        let key = Key { display_name: name.into(), ..made.key.clone() };
+        pb::UpdateKeyRequest { validate_only: true, ..update(key, &["display_name"]) }
     };
     let change = updated(&mut admin, request("Tried")).await.unwrap();
     let expected = Key {
@@ -280,17 +241,10 @@ async fn validate_only_shows_the_change_and_makes_none() {
     let events = "SELECT count(*) FROM keyward.audit_event WHERE action = 'keys.update'";
     assert_eq!(site.database.number(events).await, 0);
 
-    assert_invalid(
-        updated(&mut admin, request(" ")).await,
-        &["key.display_name"],
-    );
+    assert_invalid(updated(&mut admin, request(" ")).await, &["key.display_name"]);
     let mut stale = request("Tried");
     stale.key.as_mut().unwrap().etag = "v0".into();
-    assert_status(
-        updated(&mut admin, stale).await,
-        Code::Aborted,
-        "ETAG_MISMATCH",
-    );
+    assert_status(updated(&mut admin, stale).await, Code::Aborted, "ETAG_MISMATCH");
 }
 
 #[tokio::test]

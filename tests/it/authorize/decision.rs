@@ -63,10 +63,7 @@ async fn stopped(admin: &mut Admin) -> Stopped {
     for name in ["Deactivated", "Revoked", "Deleted", "Regenerated"] {
         keys.push(create(admin, new_key(name)).await);
     }
-    let future = CreateKeyRequest {
-        not_before_time: Some(in_time(YEAR)),
-        ..new_key("Future")
-    };
+    let future = CreateKeyRequest { not_before_time: Some(in_time(YEAR)), ..new_key("Future") };
     let expiring = CreateKeyRequest {
         expire_time: Some(in_time(Duration::from_secs(2))),
         ..new_key("Expired")
@@ -74,10 +71,7 @@ async fn stopped(admin: &mut Admin) -> Stopped {
     let (future, expired) = (create(admin, future).await, create(admin, expiring).await);
     let mut id = keys.iter().map(|made| made.key.id.clone());
     let mut id = || id.next().unwrap();
-    let request = DeactivateKeyRequest {
-        id: id(),
-        ..DeactivateKeyRequest::default()
-    };
+    let request = DeactivateKeyRequest { id: id(), ..DeactivateKeyRequest::default() };
     admin.deactivate_key(request).await.unwrap();
     let request = RevokeKeyRequest {
         id: id(),
@@ -85,16 +79,10 @@ async fn stopped(admin: &mut Admin) -> Stopped {
         ..RevokeKeyRequest::default()
     };
     admin.revoke_key(request).await.unwrap();
-    let request = DeleteKeyRequest {
-        id: id(),
-        confirm: "Deleted".into(),
-        ..DeleteKeyRequest::default()
-    };
+    let request =
+        DeleteKeyRequest { id: id(), confirm: "Deleted".into(), ..DeleteKeyRequest::default() };
     admin.delete_key(request).await.unwrap();
-    let request = RegenerateKeyRequest {
-        id: id(),
-        ..RegenerateKeyRequest::default()
-    };
+    let request = RegenerateKeyRequest { id: id(), ..RegenerateKeyRequest::default() };
     admin.regenerate_key(request).await.unwrap();
     let mut keys = keys.into_iter();
     let mut key = || keys.next().unwrap();
@@ -116,19 +104,13 @@ async fn every_reason_to_deny_a_key_is_given() {
     let keys = stopped(&mut admin).await;
     let reader = create(&mut admin, new_key("Reader")).await;
     let mut asker = server.asker();
-    assert_eq!(
-        asker.verdict(&reader.token, reader.revision).await,
-        "ALLOWED"
-    );
+    assert_eq!(asker.verdict(&reader.token, reader.revision).await, "ALLOWED");
     asker.until(&keys.expired.token, "401 KEY_EXPIRED").await;
 
     let read = |token: &str| may_read(token);
     let mistyped = format!("{}0", &reader.token[..reader.token.len() - 1]);
-    let mistyped = if mistyped == reader.token {
-        mistyped.replace("kw_prod_", "kw_prox_")
-    } else {
-        mistyped
-    };
+    let mistyped =
+        if mistyped == reader.token { mistyped.replace("kw_prod_", "kw_prox_") } else { mistyped };
     let mut table = Table::default();
     table.row("no key", read(""), "401 KEY_MISSING");
     table.row("mistyped", read(&mistyped), "401 KEY_MALFORMED");
@@ -150,16 +132,10 @@ async fn every_reason_to_deny_a_key_is_given() {
     let future = &keys.future.token;
     table.row("not yet", read(future), "401 KEY_NOT_YET_VALID");
     for environment in ["staging", "moon", "Production", "production "] {
-        let request = AuthorizeRequest {
-            environment: environment.into(),
-            ..read(&reader.token)
-        };
+        let request = AuthorizeRequest { environment: environment.into(), ..read(&reader.token) };
         table.row(environment, request, "401 ENVIRONMENT_MISMATCH");
     }
-    let other = AuthorizeRequest {
-        environment: "staging".into(),
-        ..read(off)
-    };
+    let other = AuthorizeRequest { environment: "staging".into(), ..read(off) };
     table.row("state before environment", other, "401 KEY_INACTIVE");
     for (permission, expected) in [
         ("systems.read", "ALLOWED"),
@@ -167,10 +143,7 @@ async fn every_reason_to_deny_a_key_is_given() {
         ("systems", "403 PERMISSION_DENIED"),
         ("systems.read.all", "ALLOWED"),
     ] {
-        let request = AuthorizeRequest {
-            permission: permission.into(),
-            ..read(&reader.token)
-        };
+        let request = AuthorizeRequest { permission: permission.into(), ..read(&reader.token) };
         table.row(permission, request, expected);
     }
     table.check(&server).await;
@@ -181,16 +154,10 @@ async fn routes_and_methods_are_held_to_the_rules() {
     let database = Database::new();
     let server = Server::start(&database).await;
     let mut admin = server.admin();
-    let everything = CreateKeyRequest {
-        permissions: vec!["public".into()],
-        ..new_key("Everything")
-    };
+    let everything =
+        CreateKeyRequest { permissions: vec!["public".into()], ..new_key("Everything") };
     let ruled = CreateKeyRequest {
-        route_rules: vec![
-            "/api/v2".into(),
-            "GET,HEAD /reports".into(),
-            "=/exact".into(),
-        ],
+        route_rules: vec!["/api/v2".into(), "GET,HEAD /reports".into(), "=/exact".into()],
         ..everything.clone()
     };
     let free = create(&mut admin, everything).await;
@@ -239,14 +206,8 @@ async fn routes_and_methods_are_held_to_the_rules() {
     }
     // where no rule has to read it, a route is only told
     table.row("no rules", ask(&free, "", "/a//../b"), "ALLOWED");
-    for (claim, made) in [
-        ("a route without permission", &free),
-        ("the same with rules", &ruled),
-    ] {
-        let request = AuthorizeRequest {
-            permission: String::new(),
-            ..ask(made, "GET", "/api/v2")
-        };
+    for (claim, made) in [("a route without permission", &free), ("the same with rules", &ruled)] {
+        let request = AuthorizeRequest { permission: String::new(), ..ask(made, "GET", "/api/v2") };
         table.row(claim, request, "403 PERMISSION_DENIED");
     }
     table.check(&server).await;
@@ -260,24 +221,12 @@ async fn an_answer_tells_of_the_key_and_of_what_the_replica_knew() {
         ("team".to_owned(), "booking = panel".to_owned()),
         ("tier".to_owned(), String::new()),
     ]);
-    let request = CreateKeyRequest {
-        labels: labels.clone(),
-        ..new_key("Labelled")
-    };
+    let request = CreateKeyRequest { labels: labels.clone(), ..new_key("Labelled") };
     let made = create(&mut server.admin(), request).await;
     let mut asker = server.asker();
-    let known = AuthorizeRequest {
-        min_revision: made.revision,
-        ..may_read(&made.token)
-    };
-    let unknown = AuthorizeRequest {
-        key: "unheard-of".into(),
-        ..known.clone()
-    };
-    let denied = AuthorizeRequest {
-        permission: "systems.write".into(),
-        ..known.clone()
-    };
+    let known = AuthorizeRequest { min_revision: made.revision, ..may_read(&made.token) };
+    let unknown = AuthorizeRequest { key: "unheard-of".into(), ..known.clone() };
+    let denied = AuthorizeRequest { permission: "systems.write".into(), ..known.clone() };
     let about_the_key = AuthorizeResponse {
         key_id: made.key.id.clone(),
         domain: "default".into(),
@@ -285,11 +234,7 @@ async fn an_answer_tells_of_the_key_and_of_what_the_replica_knew() {
         revision: made.revision,
         ..AuthorizeResponse::default()
     };
-    let allowing = AuthorizeResponse {
-        allowed: true,
-        http_status: 200,
-        ..about_the_key.clone()
-    };
+    let allowing = AuthorizeResponse { allowed: true, http_status: 200, ..about_the_key.clone() };
     let denying = AuthorizeResponse {
         http_status: 403,
         reason: Reason::PermissionDenied.into(),
@@ -311,10 +256,7 @@ async fn an_answer_tells_of_the_key_and_of_what_the_replica_knew() {
     }
     ids.sort_unstable();
     ids.dedup();
-    assert!(
-        ids.len() == 3 && ids.iter().all(|id| !id.is_empty()),
-        "{ids:?}"
-    );
+    assert!(ids.len() == 3 && ids.iter().all(|id| !id.is_empty()), "{ids:?}");
 }
 
 #[tokio::test]
@@ -334,10 +276,7 @@ async fn authenticate_only_asks_for_no_permission() {
         min_revision: made.revision,
         ..AuthorizeRequest::default()
     };
-    let elsewhere = AuthorizeRequest {
-        environment: "staging".into(),
-        ..request.clone()
-    };
+    let elsewhere = AuthorizeRequest { environment: "staging".into(), ..request.clone() };
     let mut table = Table::default();
     table.row("here", request, "ALLOWED");
     table.row("elsewhere", elsewhere, "401 ENVIRONMENT_MISMATCH");
@@ -353,34 +292,10 @@ async fn a_request_that_is_wrong_names_all_its_fields() {
     let nothing = AuthorizeRequest::default;
     let cases = [
         (nothing(), vec!["environment", "permission"]),
-        (
-            AuthorizeRequest {
-                permission: String::new(),
-                ..right.clone()
-            },
-            vec!["permission"],
-        ),
-        (
-            AuthorizeRequest {
-                permission: "Systems.*".into(),
-                ..right.clone()
-            },
-            vec!["permission"],
-        ),
-        (
-            AuthorizeRequest {
-                mode: 99,
-                ..right.clone()
-            },
-            vec!["mode"],
-        ),
-        (
-            AuthorizeRequest {
-                min_revision: -1,
-                ..right.clone()
-            },
-            vec!["min_revision"],
-        ),
+        (AuthorizeRequest { permission: String::new(), ..right.clone() }, vec!["permission"]),
+        (AuthorizeRequest { permission: "Systems.*".into(), ..right.clone() }, vec!["permission"]),
+        (AuthorizeRequest { mode: 99, ..right.clone() }, vec!["mode"]),
+        (AuthorizeRequest { min_revision: -1, ..right.clone() }, vec!["min_revision"]),
         (
             AuthorizeRequest {
                 permission: "a..b".into(),

@@ -145,9 +145,7 @@ async fn any_bytes_get_an_answer_or_a_status_of_ours() {
     let mut numbers = Numbers(1);
     let (mut answers, mut refusals) = (0, 0);
     let one = may_read("unheard-of");
-    let batch = BatchAuthorizeRequest {
-        requests: vec![one.clone(), one.clone()],
-    };
+    let batch = BatchAuthorizeRequest { requests: vec![one.clone(), one.clone()] };
     for _ in 0..500 {
         for (method, good) in [(ONE, one.encode_to_vec()), (BATCH, batch.encode_to_vec())] {
             let message = strange(&mut numbers, &good);

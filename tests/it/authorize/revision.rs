@@ -18,10 +18,7 @@ async fn a_revision_that_is_far_away_is_not_waited_for() {
     let database = Database::new();
     let server = Server::start(&database).await;
     let mut asker = server.asker();
-    let request = AuthorizeRequest {
-        min_revision: i64::MAX,
-        ..may_read("unheard-of")
-    };
+    let request = AuthorizeRequest { min_revision: i64::MAX, ..may_read("unheard-of") };
     // the limit is a quarter of a second, and no part of this test's claim is how fast it runs
     let result = timeout(TIME_MAX / 6, asker.0.authorize(request)).await;
     let status = assert_status(result.unwrap(), Code::Unavailable, "REVISION_NOT_REACHED");

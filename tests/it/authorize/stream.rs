@@ -27,17 +27,9 @@ async fn a_stream_answers_each_request_before_the_next_is_sent() {
     let requests = ReceiverStream::new(requests);
     let mut asker = server.asker();
     asker.until(&made.token, "ALLOWED").await;
-    let mut answers = asker
-        .0
-        .stream_authorize(requests)
-        .await
-        .unwrap()
-        .into_inner();
+    let mut answers = asker.0.stream_authorize(requests).await.unwrap().into_inner();
     for (token, expected) in [(made.token.as_str(), "ALLOWED"), ("", "401 KEY_MISSING")] {
-        let request = AuthorizeRequest {
-            min_revision: made.revision,
-            ..may_read(token)
-        };
+        let request = AuthorizeRequest { min_revision: made.revision, ..may_read(token) };
         send.send(request).await.unwrap();
         assert_eq!(next(&mut answers).await.unwrap().unwrap(), expected);
     }
@@ -59,18 +51,12 @@ async fn many_requests_in_flight_are_answered_in_order() {
             1 => ("", "401 KEY_MISSING"),
             _ => ("unheard-of", "401 KEY_UNKNOWN"),
         };
-        requests.push(AuthorizeRequest {
-            min_revision: made.revision,
-            ..may_read(token)
-        });
+        requests.push(AuthorizeRequest { min_revision: made.revision, ..may_read(token) });
         expected.push(answer);
     }
     let answers = asker.0.stream_authorize(iter(requests)).await.unwrap();
     let answers: Vec<_> = answers.into_inner().collect().await;
-    let found: Vec<_> = answers
-        .into_iter()
-        .map(|one| verdict(&one.unwrap()))
-        .collect();
+    let found: Vec<_> = answers.into_iter().map(|one| verdict(&one.unwrap())).collect();
     assert_eq!(found, expected);
 }
 
@@ -108,20 +94,11 @@ async fn a_stream_ends_at_what_is_no_message() {
 async fn a_stream_ends_where_a_revision_is_not_reached() {
     let database = Database::new();
     let server = Server::start(&database).await;
-    let ahead = AuthorizeRequest {
-        min_revision: i64::MAX,
-        ..may_read("")
-    };
+    let ahead = AuthorizeRequest { min_revision: i64::MAX, ..may_read("") };
     let mut asker = server.asker();
-    let answers = asker
-        .0
-        .stream_authorize(iter(vec![may_read(""), ahead]))
-        .await;
+    let answers = asker.0.stream_authorize(iter(vec![may_read(""), ahead])).await;
     let mut answers = answers.unwrap().into_inner();
-    assert_eq!(
-        next(&mut answers).await.unwrap().unwrap(),
-        "401 KEY_MISSING"
-    );
+    assert_eq!(next(&mut answers).await.unwrap().unwrap(), "401 KEY_MISSING");
     let end = next(&mut answers).await.unwrap();
     assert_status(end, Code::Unavailable, "REVISION_NOT_REACHED");
 }

@@ -26,12 +26,7 @@ impl Victim {
         let first = create(&mut admin, new_key("First")).await;
         let second = create(&mut admin, new_key("Second")).await;
         server.asker().until(&second.token, "ALLOWED").await;
-        Self {
-            database,
-            server,
-            first,
-            second,
-        }
+        Self { database, server, first, second }
     }
 
     /// Harms the database in one transaction.
@@ -174,10 +169,7 @@ async fn a_row_that_cannot_be_read_is_denied_and_harms_no_other() {
         // the same for who finds it when all keys are loaded
         let fresh = Server::start(&victim.database).await;
         let mut asker = fresh.asker();
-        for (made, expected) in [
-            (&victim.first, "401 KEY_INACTIVE"),
-            (&victim.second, "ALLOWED"),
-        ] {
+        for (made, expected) in [(&victim.first, "401 KEY_INACTIVE"), (&victim.second, "ALLOWED")] {
             assert_eq!(asker.verdict(&made.token, 0).await, expected);
         }
     }

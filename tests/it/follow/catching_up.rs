@@ -67,10 +67,7 @@ async fn a_replica_that_is_far_behind_catches_up_by_following() {
     assert_eq!(asker.verdict(&key.token, 0).await, "ALLOWED");
     gate.open();
     asker.until(&key.token, "401 KEY_INACTIVE").await;
-    let request = AuthorizeRequest {
-        min_revision: head,
-        ..may_read(&key.token)
-    };
+    let request = AuthorizeRequest { min_revision: head, ..may_read(&key.token) };
     eventually("the head is reached", async || {
         let answer = asker.0.authorize(request.clone()).await.ok()?;
         (answer.get_ref().revision == head).then_some(())

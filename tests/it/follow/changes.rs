@@ -26,10 +26,7 @@ async fn changes_are_seen(writer: &Server, reader: &Server) {
     };
     admin.revoke_key(request).await.unwrap();
     asker.until(&token, "401 KEY_INACTIVE").await;
-    let request = ActivateKeyRequest {
-        id: id.clone(),
-        ..ActivateKeyRequest::default()
-    };
+    let request = ActivateKeyRequest { id: id.clone(), ..ActivateKeyRequest::default() };
     admin.activate_key(request).await.unwrap();
     asker.until(&token, "ALLOWED").await;
     let request = DeleteKeyRequest {
@@ -39,10 +36,7 @@ async fn changes_are_seen(writer: &Server, reader: &Server) {
     };
     admin.delete_key(request).await.unwrap();
     asker.until(&token, "401 KEY_UNKNOWN").await;
-    let request = UndeleteKeyRequest {
-        id: id.clone(),
-        ..UndeleteKeyRequest::default()
-    };
+    let request = UndeleteKeyRequest { id: id.clone(), ..UndeleteKeyRequest::default() };
     admin.undelete_key(request).await.unwrap();
     asker.until(&token, "ALLOWED").await;
 
@@ -51,10 +45,7 @@ async fn changes_are_seen(writer: &Server, reader: &Server) {
         overlap,
         ..RegenerateKeyRequest::default()
     };
-    let hour = prost_types::Duration {
-        seconds: 3600,
-        nanos: 0,
-    };
+    let hour = prost_types::Duration { seconds: 3600, nanos: 0 };
     let second = admin.regenerate_key(regenerate(Some(hour))).await.unwrap();
     let second = second.into_inner().token;
     asker.until(&second, "ALLOWED").await;

@@ -29,10 +29,7 @@ impl Connection {
         let settings = connection.frame(FRAME_SETTINGS).await?;
         let pairs = settings.chunks_exact(6).map(|pair| {
             let name = u16::from_be_bytes([pair[0], pair[1]]);
-            (
-                name,
-                u32::from_be_bytes([pair[2], pair[3], pair[4], pair[5]]),
-            )
+            (name, u32::from_be_bytes([pair[2], pair[3], pair[4], pair[5]]))
         });
         Some((connection, pairs.collect()))
     }
@@ -69,11 +66,7 @@ async fn connections_above_the_limit_are_closed_and_the_others_go_on() {
         for _ in 0..limit {
             // those that health was asked on may take a moment to be gone
             open.push(
-                eventually("a connection is let in", async || {
-                    Connection::open(at).await
-                })
-                .await
-                .0,
+                eventually("a connection is let in", async || Connection::open(at).await).await.0,
             );
         }
         for _ in 0..3 {
@@ -93,9 +86,6 @@ async fn the_streams_of_a_connection_are_bounded() {
     let server = Server::start(&database).await;
     for (at, limit) in [(server.authorize, 1024), (server.admin, 64)] {
         let (_connection, settings) = Connection::open(at).await.unwrap();
-        assert!(
-            settings.contains(&(MAX_CONCURRENT_STREAMS, limit)),
-            "{settings:?}"
-        );
+        assert!(settings.contains(&(MAX_CONCURRENT_STREAMS, limit)), "{settings:?}");
     }
 }

@@ -22,9 +22,7 @@ use crate::support::{
 const SERVICES: [&str; 3] = ["", "keyward.v1.Authorize", "keyward.v1.KeyAdmin"];
 
 async fn check(at: SocketAddr, service: &str) -> Result<ServingStatus, Status> {
-    let request = HealthCheckRequest {
-        service: service.into(),
-    };
+    let request = HealthCheckRequest { service: service.into() };
     let response = HealthClient::new(connect(at)).check(request).await?;
     Ok(response.into_inner().status())
 }
@@ -71,10 +69,7 @@ async fn a_server_without_its_database_listens_waits_and_then_serves() {
     let status = assert_status(decided, Code::Unavailable, "REPLICA_NOT_READY");
     assert!(retry_delay(&status).is_some());
     // also for who wants a revision: there is nothing to wait for yet
-    let ahead = AuthorizeRequest {
-        min_revision: 1,
-        ..may_read("unheard-of")
-    };
+    let ahead = AuthorizeRequest { min_revision: 1, ..may_read("unheard-of") };
     let decided = asker.0.authorize(ahead).await;
     assert_status(decided, Code::Unavailable, "REPLICA_NOT_READY");
     let listed = server.admin().list_keys(ListKeysRequest::default()).await;

@@ -17,10 +17,7 @@ const TOKEN_LINE: &str = "export KEYWARD_TOKEN=";
 /// The tokens that were shown.
 fn tokens(printed: &str) -> Vec<String> {
     let lines = printed.lines();
-    lines
-        .filter_map(|line| line.strip_prefix(TOKEN_LINE))
-        .map(str::to_owned)
-        .collect()
+    lines.filter_map(|line| line.strip_prefix(TOKEN_LINE)).map(str::to_owned).collect()
 }
 
 /// Makes a key with an admin token, once the server knows it, and asks for it.
@@ -76,9 +73,7 @@ async fn a_data_folder_has_one_server_and_as_many_root_keys_as_are_made() {
 
     let another = with_data("serve", &scratch);
     let owner = format!("in use by pid {}", server.pid().as_raw_nonzero());
-    run(another)
-        .await
-        .assert_refusal(1, &[&owner, "--data-dir"]);
+    run(another).await.assert_refusal(1, &[&owner, "--data-dir"]);
     create(&mut server.admin_as(&first), new_key("Unharmed")).await;
     server.stop().await;
 

@@ -10,10 +10,7 @@ use crate::support::{
 
 fn serve_on(database: &Database, arguments: &[&str]) -> Command {
     let mut command = program(&["serve"]);
-    command
-        .args(arguments)
-        .env("DATABASE_URL", &database.url)
-        .env("KEYWARD_PEPPER", PEPPER);
+    command.args(arguments).env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
     command
 }
 
@@ -23,16 +20,10 @@ async fn another_pepper_is_refused() {
     let other = "a pepper of 32 bytes and more that is another one";
     let mut serve = serve_on(&database, &[]);
     serve.env("KEYWARD_PEPPER", other);
-    let words = [
-        "the pepper is not the one",
-        "KEYWARD_PEPPER_FILE",
-        "KEYWARD_PEPPER",
-    ];
+    let words = ["the pepper is not the one", "KEYWARD_PEPPER_FILE", "KEYWARD_PEPPER"];
     run(serve).await.assert_refusal(1, &words);
     let mut bootstrap = program(&["bootstrap"]);
-    bootstrap
-        .env("DATABASE_URL", &database.url)
-        .env("KEYWARD_PEPPER", other);
+    bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", other);
     let ended = run(bootstrap).await;
     ended.assert_refusal(1, &words);
     assert_eq!(ended.printed, "");
@@ -43,10 +34,7 @@ async fn a_database_of_ones_own_needs_a_pepper() {
     let database = Database::new();
     let mut serve = serve_on(&database, &[]);
     serve.env_remove("KEYWARD_PEPPER");
-    let words = [
-        "a pepper is needed with a database URL",
-        "KEYWARD_PEPPER_FILE",
-    ];
+    let words = ["a pepper is needed with a database URL", "KEYWARD_PEPPER_FILE"];
     run(serve).await.assert_refusal(2, &words);
     let mut serve = serve_on(&database, &[]);
     serve.env("KEYWARD_PEPPER", "short");
@@ -107,9 +95,7 @@ async fn a_wrong_value_names_its_flag() {
         ended.assert_refusal(2, &[flag]);
     }
     let both = program(&["serve", "--ephemeral", "--data-dir", "/nowhere"]);
-    run(both)
-        .await
-        .assert_refusal(2, &["--ephemeral", "--data-dir"]);
+    run(both).await.assert_refusal(2, &["--ephemeral", "--data-dir"]);
 }
 
 #[tokio::test]
@@ -118,16 +104,11 @@ async fn an_address_that_is_taken_names_its_setting() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (flag, setting) in [
-        (
-            "--authorize-listen",
-            "--authorize-listen (KEYWARD_AUTHORIZE_LISTEN)",
-        ),
+        ("--authorize-listen", "--authorize-listen (KEYWARD_AUTHORIZE_LISTEN)"),
         ("--admin-listen", "--admin-listen (KEYWARD_ADMIN_LISTEN)"),
     ] {
         let mut serve = program(&["serve", &format!("{flag}={address}")]);
-        serve
-            .env("DATABASE_URL", &database.url)
-            .env("KEYWARD_PEPPER", PEPPER);
+        serve.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
         run(serve).await.assert_refusal(1, &[setting, &address]);
     }
 }
@@ -142,13 +123,9 @@ fn migrate(database: &Database) -> Command {
 async fn a_schema_is_only_made_by_who_may() {
     let database = Database::empty();
     let words = ["run `keyward migrate`"];
-    run(serve_on(&database, &["--no-migrate"]))
-        .await
-        .assert_refusal(1, &words);
+    run(serve_on(&database, &["--no-migrate"])).await.assert_refusal(1, &words);
     let mut bootstrap = program(&["bootstrap"]);
-    bootstrap
-        .env("DATABASE_URL", &database.url)
-        .env("KEYWARD_PEPPER", PEPPER);
+    bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
     run(bootstrap).await.assert_refusal(1, &words);
 
     for applied in ["version 1; 1 migration(s)", "version 1; 0 migration(s)"] {
@@ -166,19 +143,14 @@ async fn a_schema_of_another_program_is_refused() {
                 VALUES (2, 'later', '', 2)",
             "use a newer keyward",
         ),
-        (
-            "UPDATE keyward.migration SET checksum = ''",
-            "is not the one that this program has",
-        ),
+        ("UPDATE keyward.migration SET checksum = ''", "is not the one that this program has"),
     ] {
         let database = Database::new();
         let client = database.connect().await;
         client.batch_execute(edit).await.unwrap();
-        for command in [
-            serve_on(&database, &[]),
-            serve_on(&database, &["--no-migrate"]),
-            migrate(&database),
-        ] {
+        for command in
+            [serve_on(&database, &[]), serve_on(&database, &["--no-migrate"]), migrate(&database)]
+        {
             run(command).await.assert_refusal(1, &[word]);
         }
     }

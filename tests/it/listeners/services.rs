@@ -32,12 +32,10 @@ macro_rules! reflection {
                 at: SocketAddr,
                 questions: Vec<MessageRequest>,
             ) -> Result<Vec<MessageResponse>, Status> {
-                let requests = questions
-                    .into_iter()
-                    .map(|question| ServerReflectionRequest {
-                        host: String::new(),
-                        message_request: Some(question),
-                    });
+                let requests = questions.into_iter().map(|question| ServerReflectionRequest {
+                    host: String::new(),
+                    message_request: Some(question),
+                });
                 let requests = iter(requests.collect::<Vec<_>>());
                 let mut client = ServerReflectionClient::new(connect(at));
                 let answers = client.server_reflection_info(requests).await?.into_inner();
@@ -77,10 +75,8 @@ const SERVICES: [&str; 2] = ["grpc.health.v1.Health", "keyward.v1.KeyAdmin"];
 
 /// Asserts that these are our services and reflection itself, each described by the first file of its answer.
 fn assert_described(services: &[String], files: &[Vec<Vec<u8>>]) {
-    let ours: Vec<_> = services
-        .iter()
-        .filter(|name| !name.starts_with("grpc.reflection."))
-        .collect();
+    let ours: Vec<_> =
+        services.iter().filter(|name| !name.starts_with("grpc.reflection.")).collect();
     assert_eq!(ours, SERVICES);
     assert_eq!(files.len(), services.len());
     for (service, files) in services.iter().zip(files) {

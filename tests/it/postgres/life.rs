@@ -20,22 +20,13 @@ fn a_restart_keeps_the_data() {
     let data = scratch.data();
     let first = start(&data);
     assert!(first.started().first_start && !first.started().recovered);
-    sql(
-        &first,
-        "CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 50)",
-    );
+    sql(&first, "CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 50)");
     assert_eq!(sql(&first, "SHOW listen_addresses"), "");
-    assert_eq!(
-        sql(&first, "SELECT current_user || ' ' || current_database()"),
-        "keyward keyward"
-    );
+    assert_eq!(sql(&first, "SELECT current_user || ' ' || current_database()"), "keyward keyward");
     let attached = PrivatePostgres::attach(&data).expect("a running server");
     assert_eq!(&attached, first.connection());
     let end = first.stop(PATIENCE);
-    assert!(
-        end.asked && end.status.is_some_and(|status| status.success()),
-        "{end}"
-    );
+    assert!(end.asked && end.status.is_some_and(|status| status.success()), "{end}");
     assert!(PrivatePostgres::attach(&data).is_none());
     drop(first);
 
@@ -106,10 +97,7 @@ fn killing_both_keeps_what_was_committed() {
         let next = start(&data);
         assert!(next.started().recovered);
         assert!(next.started().stale_pid_file);
-        assert_eq!(
-            sql(&next, "SELECT count(*) FROM t"),
-            (round * 1000).to_string()
-        );
+        assert_eq!(sql(&next, "SELECT count(*) FROM t"), (round * 1000).to_string());
     }
 }
 
@@ -120,10 +108,7 @@ fn a_second_owner_is_refused_by_pid() {
     let postmaster = helper.postmaster();
     let (error, text) = refusal(&options(&scratch.data()));
     assert!(matches!(error, PostgresError::InUse { .. }), "{text}");
-    assert!(
-        text.contains(&format!("pid {}.", helper.process.id())),
-        "{text}"
-    );
+    assert!(text.contains(&format!("pid {}.", helper.process.id())), "{text}");
     assert!(lives(postmaster));
     helper.kill();
     until("the server follows its parent", || !lives(postmaster));
@@ -134,18 +119,11 @@ fn a_start_killed_on_the_way_can_be_repeated() {
     let scratch = Scratch::new("killed");
     let data = scratch.data();
     // Each at another moment of the making.
-    for landmark in [
-        "pg.new",
-        "pg.new/postgresql.conf",
-        "pg.new/base/1/PG_VERSION",
-    ] {
+    for landmark in ["pg.new", "pg.new/postgresql.conf", "pg.new/base/1/PG_VERSION"] {
         let mut helper = Helper::spawn(&data, "throwaway");
         until("initdb is at work", || data.join(landmark).exists());
         helper.kill();
-        assert!(
-            !data.join("pg").exists(),
-            "too late to prove anything: {landmark}"
-        );
+        assert!(!data.join("pg").exists(), "too late to prove anything: {landmark}");
     }
     let postgres = start(&data);
     assert!(postgres.started().first_start);
@@ -158,9 +136,7 @@ fn the_thread_that_starts_it_may_end() {
     let data = scratch.data();
     let starter = thread::spawn(move || (start(&data), thread_id()));
     let (postgres, starter_id) = starter.join().expect("started");
-    until("the thread is gone", || {
-        !Path::new(&format!("/proc/self/task/{starter_id}")).exists()
-    });
+    until("the thread is gone", || !Path::new(&format!("/proc/self/task/{starter_id}")).exists());
     // A death signal would have been sent by now, and the server would take no new sessions.
     assert_eq!(sql(&postgres, "SELECT 1"), "1");
     assert!(lives(postgres.pid()));
@@ -194,10 +170,7 @@ fn a_pid_file_that_names_somebody_else_is_healed() {
         let postgres = start(&data);
         assert!(postgres.started().stale_pid_file);
         assert_eq!(postgres.started().ended_orphan, None);
-        assert!(
-            is_zombie || lives(pid),
-            "somebody else's process was harmed"
-        );
+        assert!(is_zombie || lives(pid), "somebody else's process was harmed");
         drop(postgres);
         other.kill().ok();
         other.wait().expect("its end");
@@ -216,9 +189,7 @@ fn a_living_orphan_is_shut_down_first() {
     command.args(["-c", "listen_addresses="]);
     drop(first);
     let mut orphan = as_server(command, &cluster);
-    until("the orphan is up", || {
-        PrivatePostgres::attach(&data).is_some()
-    });
+    until("the orphan is up", || PrivatePostgres::attach(&data).is_some());
     let second = start(&data);
     assert_eq!(second.started().ended_orphan, Some(orphan.id()));
     assert!(!second.started().recovered, "it was shut down in order");

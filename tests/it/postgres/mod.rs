@@ -1,9 +1,6 @@
 //! The private cluster against a real server: every trap that the room `postgres` claims to know.
 //! `PGBIN` chooses the binaries, as in the service.
-#![expect(
-    clippy::expect_used,
-    reason = "in a test, what fails here is the result"
-)]
+#![expect(clippy::expect_used, reason = "in a test, what fails here is the result")]
 
 mod life;
 mod refusal;

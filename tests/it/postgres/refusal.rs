@@ -28,14 +28,8 @@ fn a_closed_folder_above_is_named() {
     fs::create_dir(&closed).expect("a folder");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("closed");
     let (error, text) = refusal(&options(&closed.join("data")));
-    assert!(
-        matches!(error, PostgresError::NotReachable { .. }),
-        "{text}"
-    );
-    assert!(
-        text.contains(&format!("may not enter {} ", closed.display())),
-        "{text}"
-    );
+    assert!(matches!(error, PostgresError::NotReachable { .. }), "{text}");
+    assert!(text.contains(&format!("may not enter {} ", closed.display())), "{text}");
     assert!(text.contains("--data-dir"), "{text}");
 }
 
@@ -44,10 +38,8 @@ fn missing_binaries_are_told_with_the_remedies() {
     let scratch = Scratch::new("nothing");
     let empty = scratch.0.join("empty");
     fs::create_dir(&empty).expect("a folder");
-    let (error, text) = refusal(&Options {
-        bin_dir: Some(empty.clone()),
-        ..options(&scratch.data())
-    });
+    let (error, text) =
+        refusal(&Options { bin_dir: Some(empty.clone()), ..options(&scratch.data()) });
     assert!(matches!(error, PostgresError::NoBinaries { .. }), "{text}");
     for word in [
         &empty.display().to_string(),
@@ -68,14 +60,8 @@ fn a_cluster_of_another_version_is_left_alone() {
     fs::write(cluster.join("PG_VERSION"), "12\n").expect("a cluster");
     fs::write(cluster.join("base/precious"), "data").expect("a cluster");
     let (error, text) = refusal(&options(&scratch.data()));
-    assert!(
-        matches!(error, PostgresError::MajorMismatch { data: 12, .. }),
-        "{text}"
-    );
-    assert!(
-        text.contains("pg_upgrade") && text.contains("PostgreSQL 12"),
-        "{text}"
-    );
+    assert!(matches!(error, PostgresError::MajorMismatch { data: 12, .. }), "{text}");
+    assert!(text.contains("pg_upgrade") && text.contains("PostgreSQL 12"), "{text}");
     let kept = fs::read_to_string(cluster.join("base/precious"));
     assert_eq!(kept.expect("kept"), "data");
     assert_eq!(fs::read_dir(&cluster).expect("kept").count(), 2);
@@ -109,8 +95,5 @@ fn a_server_that_cannot_start_shows_its_log() {
     fs::write(&conf, "no_such_setting = on\n").expect("a broken setting");
     let (error, text) = refusal(&options(&data));
     assert!(matches!(error, PostgresError::NotReady { .. }), "{text}");
-    assert!(
-        text.contains("no_such_setting") && text.contains("postgres.log"),
-        "{text}"
-    );
+    assert!(text.contains("no_such_setting") && text.contains("postgres.log"), "{text}");
 }

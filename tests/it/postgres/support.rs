@@ -41,9 +41,7 @@ pub(super) fn options(data_dir: &Path) -> Options {
         data_dir: data_dir.to_path_buf(),
         durability: Durability::Throwaway,
         max_connections: 20,
-        bin_dir: std::env::var_os("PGBIN")
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from),
+        bin_dir: std::env::var_os("PGBIN").filter(|dir| !dir.is_empty()).map(PathBuf::from),
     }
 }
 
@@ -92,9 +90,7 @@ pub(super) fn lives(pid: u32) -> bool {
 }
 
 pub(super) fn kill(signal: &str, pid: u32) {
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {pid}")])
-        .status();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
     assert!(sent.expect("sh runs").success(), "kill -{signal} {pid}");
 }
 
@@ -168,8 +164,5 @@ fn helper() {
     }
     let postgres = PrivatePostgres::start(&options).expect("a server");
     println!("postmaster={}", postgres.pid());
-    assert!(
-        postgres.wait_exit().asked,
-        "it is the helper that is killed"
-    );
+    assert!(postgres.wait_exit().asked, "it is the helper that is killed");
 }

@@ -65,11 +65,7 @@ pub(crate) struct Made {
 pub(crate) async fn create(admin: &mut Admin, request: CreateKeyRequest) -> Made {
     let made = admin.create_key(request).await.unwrap().into_inner();
     assert!(!made.token.is_empty());
-    Made {
-        key: made.key.unwrap(),
-        token: made.token,
-        revision: made.revision,
-    }
+    Made { key: made.key.unwrap(), token: made.token, revision: made.revision }
 }
 
 /// Whether a token may read systems in production.
@@ -107,10 +103,7 @@ impl Asker {
     /// The verdict on a token that wants to read systems, with knowledge of a revision: `ALLOWED`,
     /// or the reason of a denial. Waits for the revision for as long as that takes.
     pub(crate) async fn verdict(&mut self, token: &str, revision: i64) -> String {
-        let request = AuthorizeRequest {
-            min_revision: revision,
-            ..may_read(token)
-        };
+        let request = AuthorizeRequest { min_revision: revision, ..may_read(token) };
         let response = eventually("the replica reaches the revision", async || {
             match self.0.authorize(request.clone()).await {
                 Ok(response) => Some(response.into_inner()),
@@ -173,9 +166,7 @@ pub(crate) fn assert_status<T>(result: Result<T, Status>, code: Code, reason: &s
 pub(crate) fn assert_not_permitted<T>(result: Result<T, Status>, permission: &str) {
     let status = assert_status(result, Code::PermissionDenied, "PERMISSION_MISSING");
     let details = status.get_error_details();
-    let named = details
-        .error_info()
-        .and_then(|info| info.metadata.get("permission").cloned());
+    let named = details.error_info().and_then(|info| info.metadata.get("permission").cloned());
     assert_eq!(named.as_deref(), Some(permission), "{status:?}");
 }
 
@@ -188,13 +179,7 @@ pub(crate) fn assert_outranks<T>(result: Result<T, Status>) {
 pub(crate) fn assert_invalid<T>(result: Result<T, Status>, fields: &[&str]) {
     let status = assert_status(result, Code::InvalidArgument, "INVALID_FIELD");
     let details = status.get_error_details();
-    let violations = details
-        .bad_request()
-        .map(|bad| bad.field_violations.as_slice());
-    let named: Vec<_> = violations
-        .unwrap_or_default()
-        .iter()
-        .map(|v| v.field.as_str())
-        .collect();
+    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice());
+    let named: Vec<_> = violations.unwrap_or_default().iter().map(|v| v.field.as_str()).collect();
     assert_eq!(named, fields, "{status:?}");
 }

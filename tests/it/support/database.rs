@@ -47,10 +47,7 @@ impl Cluster {
         let folder = base().join(format!("{PREFIX}{}-{name}", std::process::id()));
         let server = start_server(&folder);
         let url = url(&server, TEMPLATE);
-        psql(
-            &url_of(&server, "keyward"),
-            &format!("CREATE DATABASE {TEMPLATE}"),
-        );
+        psql(&url_of(&server, "keyward"), &format!("CREATE DATABASE {TEMPLATE}"));
         keyward(&url, &["migrate"]);
         let shown = keyward(&url, &["bootstrap"]);
         let root_token = shown
@@ -58,11 +55,7 @@ impl Cluster {
             .find_map(|line| line.strip_prefix("export KEYWARD_TOKEN="))
             .expect("bootstrap shows a token")
             .to_owned();
-        Self {
-            server,
-            root_token,
-            databases: AtomicU32::new(0),
-        }
+        Self { server, root_token, databases: AtomicU32::new(0) }
     }
 
     /// A fresh database, migrated, with the root admin key in it.
@@ -70,23 +63,14 @@ impl Cluster {
         let name = format!("test_{}", self.databases.fetch_add(1, Relaxed));
         let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY");
         psql(&url_of(&self.server, "keyward"), &create);
-        Database {
-            url: url(&self.server, &name),
-            root_token: self.root_token.clone(),
-        }
+        Database { url: url(&self.server, &name), root_token: self.root_token.clone() }
     }
 
     /// A database with nothing in it.
     fn empty_database(&self) -> Database {
         let name = format!("test_{}", self.databases.fetch_add(1, Relaxed));
-        psql(
-            &url_of(&self.server, "keyward"),
-            &format!("CREATE DATABASE {name}"),
-        );
-        Database {
-            url: url(&self.server, &name),
-            root_token: String::new(),
-        }
+        psql(&url_of(&self.server, "keyward"), &format!("CREATE DATABASE {name}"));
+        Database { url: url(&self.server, &name), root_token: String::new() }
     }
 
     /// The id of the server's first process.
@@ -96,35 +80,20 @@ impl Cluster {
 
     /// Where the server's files are.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.server
-            .connection()
-            .socket_dir
-            .parent()
-            .expect("below the data folder")
-            .to_owned()
+        self.server.connection().socket_dir.parent().expect("below the data folder").to_owned()
     }
 
     /// Starts the server again after it was killed.
     pub(crate) fn restart(self) -> Self {
         let folder = self.folder();
-        let Self {
-            server,
-            root_token,
-            databases,
-        } = self;
+        let Self { server, root_token, databases } = self;
         drop(server);
-        Self {
-            server: start_server(&folder),
-            root_token,
-            databases,
-        }
+        Self { server: start_server(&folder), root_token, databases }
     }
 }
 
 fn start_server(folder: &Path) -> PrivatePostgres {
-    let bin_dir = std::env::var_os("PGBIN")
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from);
+    let bin_dir = std::env::var_os("PGBIN").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let options = Options {
         data_dir: folder.to_owned(),
         durability: Durability::Throwaway,
@@ -191,18 +160,11 @@ fn url_of(server: &PrivatePostgres, database: &str) -> String {
 
 fn url(server: &PrivatePostgres, database: &str) -> String {
     let connection = server.connection();
-    let (folder, port, user) = (
-        connection.socket_dir.display(),
-        connection.port,
-        &connection.user,
-    );
+    let (folder, port, user) = (connection.socket_dir.display(), connection.port, &connection.user);
     format!("postgresql:///{database}?host={folder}&port={port}&user={user}")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the connection's task ends with its client"
-)]
+#[expect(clippy::disallowed_methods, reason = "the connection's task ends with its client")]
 async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -213,10 +175,7 @@ async fn connect(url: &str) -> Client {
 fn psql(url: &str, statement: &str) {
     let (url, statement) = (url.to_owned(), statement.to_owned());
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let client = connect(&url).await;
             client.batch_execute(&statement).await.unwrap();
@@ -233,22 +192,14 @@ pub(crate) fn keyward(url: &str, arguments: &[&str]) -> String {
         .env("KEYWARD_PEPPER", PEPPER)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Memory if there is enough, else the folder for temporary files.
 fn base() -> PathBuf {
     let shm = statvfs(SHM).is_ok_and(|shm| shm.f_bavail * shm.f_frsize >= SHM_BYTES_MIN);
-    if shm {
-        PathBuf::from(SHM)
-    } else {
-        std::env::temp_dir()
-    }
+    if shm { PathBuf::from(SHM) } else { std::env::temp_dir() }
 }
 
 /// Removes what runs before this one left: folders that no process holds any more.

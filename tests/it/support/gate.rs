@@ -23,11 +23,7 @@ impl Gate {
     pub(crate) fn new(name: &str, database: &Database) -> (Self, Database) {
         let folder = Scratch::new(&format!("gate-{name}"));
         let beyond = database.by_way_of(&folder.0);
-        let gate = Self {
-            folder,
-            target: database.socket(),
-            passing: None,
-        };
+        let gate = Self { folder, target: database.socket(), passing: None };
         (gate, beyond)
     }
 

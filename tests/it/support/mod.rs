@@ -28,9 +28,7 @@ pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Op
             sleep(Duration::from_millis(5)).await;
         }
     });
-    found
-        .await
-        .unwrap_or_else(|_| panic!("not within {TIME_MAX:?}: {what}"))
+    found.await.unwrap_or_else(|_| panic!("not within {TIME_MAX:?}: {what}"))
 }
 
 /// The program under test.

@@ -46,9 +46,8 @@ impl Site {
 
     /// The id of the root admin key.
     pub(crate) async fn root_id(&self) -> String {
-        let request = keyward::rpc::pb::LookupKeyRequest {
-            token: self.database.root_token.clone(),
-        };
+        let request =
+            keyward::rpc::pb::LookupKeyRequest { token: self.database.root_token.clone() };
         let found = self.admin().lookup_key(request).await.unwrap();
         found.into_inner().key.unwrap().id
     }
@@ -58,10 +57,7 @@ impl Site {
         let request = new_admin_key("Operator", permissions);
         let made = create(&mut self.admin(), request).await;
         self.knows(made.revision).await;
-        Operator {
-            admin: self.server.admin_as(&made.token),
-            made,
-        }
+        Operator { admin: self.server.admin_as(&made.token), made }
     }
 
     /// Waits until the server decides with knowledge of a revision.
@@ -73,10 +69,7 @@ impl Site {
 /// Does work on a runtime that does not end with the test that happens to come first.
 fn apart<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(work())
     };
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())

@@ -48,10 +48,7 @@ impl Ended {
 
 /// Runs a command to its end, which must come by itself.
 pub(crate) async fn run(mut command: Command) -> Ended {
-    let pipes = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let pipes = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running(pipes.spawn().unwrap());
     let status = eventually("the command ends", async || running.0.try_wait().unwrap()).await;
     Ended {

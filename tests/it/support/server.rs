@@ -51,10 +51,7 @@ impl Server {
     /// Starts a server and waits until it listens; it may not serve yet.
     pub(crate) async fn launch(database: &Database, arguments: &[&str]) -> Self {
         let mut command = program(&["serve"]);
-        command
-            .env("DATABASE_URL", &database.url)
-            .env("KEYWARD_PEPPER", PEPPER)
-            .args(arguments);
+        command.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER).args(arguments);
         Self::spawn(command, database.root_token.clone()).await
     }
 
@@ -72,13 +69,7 @@ impl Server {
             .spawn()
             .unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self {
-            child,
-            log,
-            root_token,
-            authorize: nowhere,
-            admin: nowhere,
-        };
+        let mut server = Self { child, log, root_token, authorize: nowhere, admin: nowhere };
         let listening = eventually("the server listens", async || {
             if let Some(status) = server.child.try_wait().unwrap() {
                 panic!("the server ended with {status}:\n{}", server.logged());
@@ -108,9 +99,7 @@ impl Server {
     /// The token of the root admin key that a first start shows.
     pub(crate) fn root_token_from_print(&self) -> String {
         let printed = self.printed();
-        let token = printed
-            .lines()
-            .find_map(|line| line.strip_prefix("export KEYWARD_TOKEN="));
+        let token = printed.lines().find_map(|line| line.strip_prefix("export KEYWARD_TOKEN="));
         token.expect("a first start shows a token").to_owned()
     }
 
@@ -118,10 +107,7 @@ impl Server {
     pub(crate) fn log_line(&self, text: &str) -> Option<String> {
         let logged = self.logged();
         let (whole, _) = logged.rsplit_once('\n')?;
-        whole
-            .lines()
-            .find(|line| line.contains(text))
-            .map(str::to_owned)
+        whole.lines().find(|line| line.contains(text)).map(str::to_owned)
     }
 
     /// Waits until the log has a line with this text, and returns it.
@@ -145,9 +131,7 @@ impl Server {
     /// What health says of a service; `None` if nobody answers.
     pub(crate) async fn health(&self, at: SocketAddr, service: &str) -> Option<ServingStatus> {
         let channel = endpoint(at).connect().await.ok()?;
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
+        let request = HealthCheckRequest { service: service.to_owned() };
         let response = HealthClient::new(channel).check(request).await.ok()?;
         ServingStatus::try_from(response.into_inner().status).ok()
     }
@@ -199,9 +183,7 @@ impl Drop for Server {
 
 /// How to reach a listener.
 pub(crate) fn endpoint(at: SocketAddr) -> Endpoint {
-    Endpoint::from_shared(format!("http://{at}"))
-        .unwrap()
-        .timeout(TIME_MAX)
+    Endpoint::from_shared(format!("http://{at}")).unwrap().timeout(TIME_MAX)
 }
 
 /// A connection that is made when it is first needed, and again when it is lost.

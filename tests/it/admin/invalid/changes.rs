@@ -31,22 +31,12 @@ async fn regenerate_refuses_bad_fields() {
         (1, 1_000_000_000),
     ] {
         let overlap = Some(Duration { seconds, nanos });
-        let result = regenerate(
-            &mut admin,
-            RegenerateKeyRequest {
-                overlap,
-                ..base.clone()
-            },
-        )
-        .await;
+        let result = regenerate(&mut admin, RegenerateKeyRequest { overlap, ..base.clone() }).await;
         assert_invalid(result, &["overlap"]);
     }
     let worst = RegenerateKeyRequest {
         id: "x".into(),
-        overlap: Some(Duration {
-            seconds: -1,
-            nanos: 0,
-        }),
+        overlap: Some(Duration { seconds: -1, nanos: 0 }),
         etag: "x".repeat(65),
         request_id: "\u{e9}".into(),
     };
@@ -66,26 +56,16 @@ async fn revoke_refuses_bad_reasons_and_comments() {
         ..RevokeKeyRequest::default()
     };
     for reason in [0, 6, -1, i32::MAX] {
-        let request = RevokeKeyRequest {
-            reason,
-            ..base.clone()
-        };
+        let request = RevokeKeyRequest { reason, ..base.clone() };
         assert_invalid(admin.revoke_key(request).await, &["reason"]);
     }
     for comment in bad_proses() {
-        let request = RevokeKeyRequest {
-            comment,
-            ..base.clone()
-        };
+        let request = RevokeKeyRequest { comment, ..base.clone() };
         assert_invalid(admin.revoke_key(request).await, &["comment"]);
     }
     for comment in ["", " ", "\n\t"] {
         let reason = RevocationReason::Other.into();
-        let request = RevokeKeyRequest {
-            reason,
-            comment: comment.into(),
-            ..base.clone()
-        };
+        let request = RevokeKeyRequest { reason, comment: comment.into(), ..base.clone() };
         assert_invalid(admin.revoke_key(request).await, &["comment"]);
     }
     let worst = RevokeKeyRequest {
@@ -94,10 +74,7 @@ async fn revoke_refuses_bad_reasons_and_comments() {
         comment: "\0".into(),
         etag: "x".repeat(65),
     };
-    assert_invalid(
-        admin.revoke_key(worst).await,
-        &["id", "etag", "comment", "reason"],
-    );
+    assert_invalid(admin.revoke_key(worst).await, &["id", "etag", "comment", "reason"]);
     assert_eq!(get(&mut admin, &made.id).await, made);
 }
 
@@ -106,40 +83,18 @@ async fn ids_and_etags_are_checked_by_every_call() {
     let site = Site::shared();
     let mut admin = site.admin();
     let long = "k".repeat(10_000);
-    for id in [
-        "",
-        "x",
-        "key_",
-        "key_8zzzzzzzzzzzzzzzzzzzzzzzzz",
-        long.as_str(),
-    ] {
+    for id in ["", "x", "key_", "key_8zzzzzzzzzzzzzzzzzzzzzzzzz", long.as_str()] {
         let id = id.to_owned();
-        assert_invalid(
-            admin.get_key(pb::GetKeyRequest { id: id.clone() }).await,
-            &["id"],
-        );
+        assert_invalid(admin.get_key(pb::GetKeyRequest { id: id.clone() }).await, &["id"]);
         let etag = "x".repeat(65);
         let both = ["id", "etag"];
-        let request = pb::ActivateKeyRequest {
-            id: id.clone(),
-            etag: etag.clone(),
-        };
+        let request = pb::ActivateKeyRequest { id: id.clone(), etag: etag.clone() };
         assert_invalid(admin.activate_key(request).await, &both);
-        let request = pb::DeactivateKeyRequest {
-            id: id.clone(),
-            etag: etag.clone(),
-        };
+        let request = pb::DeactivateKeyRequest { id: id.clone(), etag: etag.clone() };
         assert_invalid(admin.deactivate_key(request).await, &both);
-        let request = pb::UndeleteKeyRequest {
-            id: id.clone(),
-            etag: etag.clone(),
-        };
+        let request = pb::UndeleteKeyRequest { id: id.clone(), etag: etag.clone() };
         assert_invalid(admin.undelete_key(request).await, &both);
-        let request = pb::DeleteKeyRequest {
-            id,
-            etag,
-            confirm: String::new(),
-        };
+        let request = pb::DeleteKeyRequest { id, etag, confirm: String::new() };
         assert_invalid(admin.delete_key(request).await, &["id", "etag", "confirm"]);
     }
 }

@@ -67,13 +67,6 @@ async fn list_tells_all_violations_at_once() {
         order: 9,
         ..ListKeysRequest::default()
     };
-    let fields = [
-        "domain",
-        "search",
-        "states[0]",
-        "states[2]",
-        "page_size",
-        "order",
-    ];
+    let fields = ["domain", "search", "states[0]", "states[2]", "page_size", "order"];
     assert_invalid(site.admin().list_keys(request).await, &fields);
 }

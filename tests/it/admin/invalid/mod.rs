@@ -36,10 +36,7 @@ fn bad_times() -> Vec<Timestamp> {
 fn bad_lines(max: usize) -> Vec<String> {
     let too_long = ["a", "é", "€", "🎉"].map(|char| char.repeat(max + 1));
     let garbling = ["a\nb", "a\tb", "a\0b", "a\u{7f}", "a\u{85}b", "\u{1b}[31m"];
-    too_long
-        .into_iter()
-        .chain(garbling.map(String::from))
-        .collect()
+    too_long.into_iter().chain(garbling.map(String::from)).collect()
 }
 
 fn bad_names() -> Vec<String> {
@@ -111,11 +108,7 @@ fn bad_labels() -> Vec<Labels> {
     for value in [long_value.as_str(), "a\nb", "a\0b", "\u{7f}"] {
         bad.push(labels(&[("name", value)]));
     }
-    bad.push(
-        (0..65)
-            .map(|number| (format!("n{number}"), String::new()))
-            .collect(),
-    );
+    bad.push((0..65).map(|number| (format!("n{number}"), String::new())).collect());
     bad
 }
 
@@ -130,14 +123,8 @@ async fn all_violations_are_told_at_once() {
         description: "\0".into(),
         permissions: vec!["a".into(), "!".into()],
         route_rules: vec!["!".into()],
-        not_before_time: Some(Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        }),
-        expire_time: Some(Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        }),
+        not_before_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+        expire_time: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
         labels: labels(&[("!", "")]),
         request_id: " ".into(),
         validate_only: false,
@@ -166,13 +153,7 @@ async fn all_violations_are_told_at_once() {
     };
     let paths = ["display_name", "permissions", "description", "key.labels"];
     let result = updated(&mut admin, update(key, &paths)).await;
-    let fields = [
-        "key.id",
-        "key.etag",
-        "key.display_name",
-        "key.permissions[0]",
-        "update_mask",
-    ];
+    let fields = ["key.id", "key.etag", "key.display_name", "key.permissions[0]", "update_mask"];
     assert_invalid(result, &fields);
 }
 
@@ -191,20 +172,12 @@ async fn however_much_is_wrong_the_answer_arrives() {
     for text in ["🎉", "\u{1}", "\"", "a", "%", " "] {
         let path = text.repeat(2000);
         let paths = vec![path.as_str(); 20];
-        let status = updated(&mut admin, update(made.key.clone(), &paths))
-            .await
-            .unwrap_err();
+        let status = updated(&mut admin, update(made.key.clone(), &paths)).await.unwrap_err();
         let details = status.get_error_details();
-        let fields = details
-            .bad_request()
-            .map(|bad| bad.field_violations.clone());
+        let fields = details.bad_request().map(|bad| bad.field_violations.clone());
         let fields = fields.unwrap_or_default();
         assert!(!fields.is_empty(), "{text:?}: {status:?}");
-        assert!(
-            fields
-                .iter()
-                .all(|violation| violation.field == "update_mask")
-        );
+        assert!(fields.iter().all(|violation| violation.field == "update_mask"));
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
     }
 }

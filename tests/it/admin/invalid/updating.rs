@@ -79,10 +79,7 @@ async fn update_refuses_bad_paths_and_ids() {
         refused(&mut admin, &made, named, |key| key.id = id.into()).await;
     }
     // a good path beside a bad one changes nothing
-    let key = Key {
-        description: "Changed".into(),
-        ..made.clone()
-    };
+    let key = Key { description: "Changed".into(), ..made.clone() };
     let result = updated(&mut admin, update(key, &["description", "id"])).await;
     assert_invalid(result, &["update_mask"]);
     assert_eq!(get(&mut admin, &made.id).await, made);
@@ -99,27 +96,16 @@ async fn update_takes_a_mask_and_a_key() {
         validate_only: false,
     };
     let empty = Some(FieldMask { paths: vec![] });
-    let some = Some(FieldMask {
-        paths: vec!["description".into()],
-    });
+    let some = Some(FieldMask { paths: vec!["description".into()] });
     for mask in [None, empty] {
         let result = updated(&mut admin, request(Some(made.clone()), mask)).await;
         assert_invalid(result, &["update_mask"]);
     }
     assert_invalid(updated(&mut admin, request(None, some)).await, &["key.id"]);
-    assert_invalid(
-        updated(&mut admin, request(None, None)).await,
-        &["key.id", "update_mask"],
-    );
+    assert_invalid(updated(&mut admin, request(None, None)).await, &["key.id", "update_mask"]);
 
     // the same path twice is the same path
-    let key = Key {
-        description: "Twice".into(),
-        ..made
-    };
+    let key = Key { description: "Twice".into(), ..made };
     let twice = update(key, &["description", "description"]);
-    assert_eq!(
-        updated(&mut admin, twice).await.unwrap().key.description,
-        "Twice"
-    );
+    assert_eq!(updated(&mut admin, twice).await.unwrap().key.description, "Twice");
 }

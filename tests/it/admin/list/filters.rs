@@ -16,9 +16,7 @@ fn shown(request: &ListKeysRequest, key: &Key) -> bool {
     let text = request.search.to_lowercase();
     let found = |field: &str| field.to_lowercase().contains(&text);
     let before = |time: &Option<prost_types::Timestamp>, limit: &Option<prost_types::Timestamp>| {
-        time.as_ref()
-            .zip(limit.as_ref())
-            .map(|(time, limit)| micros(time) < micros(limit))
+        time.as_ref().zip(limit.as_ref()).map(|(time, limit)| micros(time) < micros(limit))
     };
     [
         request.domain.is_empty() || request.domain == key.domain,
@@ -26,10 +24,7 @@ fn shown(request: &ListKeysRequest, key: &Key) -> bool {
         request.states.is_empty() || request.states.contains(&key.state),
         deleted || key.state() != KeyState::Deleted,
         request.created_by.is_empty() || request.created_by == key.created_by,
-        request
-            .labels
-            .iter()
-            .all(|(name, value)| key.labels.get(name) == Some(value)),
+        request.labels.iter().all(|(name, value)| key.labels.get(name) == Some(value)),
         found(&key.display_name) || found(&key.hint),
         before(&key.last_used_time, &request.last_used_before).unwrap_or(true),
         request.expires_before.is_none()
@@ -47,53 +42,23 @@ async fn population(site: &Site, test: &str) -> Vec<Key> {
     let mut ids = Vec::new();
     for request in [
         base("Plain"),
-        CreateKeyRequest {
-            environment: "staging".into(),
-            ..base("Staged needle")
-        },
-        CreateKeyRequest {
-            environment: "development".into(),
-            ..base("NEEDLE in Größe")
-        },
-        CreateKeyRequest {
-            labels: labels(&[("test", test), ("team", "red")]),
-            ..base("Red")
-        },
-        CreateKeyRequest {
-            labels: labels(&[("test", test), ("team", "blue")]),
-            ..base("Blue")
-        },
-        CreateKeyRequest {
-            expire_time: Some(in_seconds(1000)),
-            ..base("Soon")
-        },
-        CreateKeyRequest {
-            expire_time: Some(in_seconds(9000)),
-            ..base("Later 100% _")
-        },
-        CreateKeyRequest {
-            domain: "keyward".into(),
-            permissions: vec![],
-            ..base("Admin")
-        },
+        CreateKeyRequest { environment: "staging".into(), ..base("Staged needle") },
+        CreateKeyRequest { environment: "development".into(), ..base("NEEDLE in Größe") },
+        CreateKeyRequest { labels: labels(&[("test", test), ("team", "red")]), ..base("Red") },
+        CreateKeyRequest { labels: labels(&[("test", test), ("team", "blue")]), ..base("Blue") },
+        CreateKeyRequest { expire_time: Some(in_seconds(1000)), ..base("Soon") },
+        CreateKeyRequest { expire_time: Some(in_seconds(9000)), ..base("Later 100% _") },
+        CreateKeyRequest { domain: "keyward".into(), permissions: vec![], ..base("Admin") },
     ] {
         ids.push(create(&mut admin, request).await.key.id);
     }
     for name in ["Off", "Ended", "Over", "Gone"] {
         ids.push(create(&mut other, base(name)).await.key.id);
     }
-    let over = Key {
-        id: ids[10].clone(),
-        expire_time: Some(in_seconds(-10)),
-        ..Key::default()
-    };
+    let over = Key { id: ids[10].clone(), expire_time: Some(in_seconds(-10)), ..Key::default() };
     deactivate(&mut admin, &ids[8]).await.unwrap();
-    revoke(&mut admin, &ids[9], RevocationReason::Abuse)
-        .await
-        .unwrap();
-    updated(&mut admin, update(over, &["expire_time"]))
-        .await
-        .unwrap();
+    revoke(&mut admin, &ids[9], RevocationReason::Abuse).await.unwrap();
+    updated(&mut admin, update(over, &["expire_time"])).await.unwrap();
     delete(&mut admin, &ids[11], "Gone").await.unwrap();
     for (at, ago) in [(0, 500), (1, 100), (3, 100), (11, 500)] {
         used(site, &ids[at], -ago).await;
@@ -118,15 +83,9 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
     };
     vec![
         ("domain", Box::new(|r| r.domain = "default".into())),
-        (
-            "domain of admins",
-            Box::new(|r| r.domain = "keyward".into()),
-        ),
+        ("domain of admins", Box::new(|r| r.domain = "keyward".into())),
         ("no such domain", Box::new(|r| r.domain = "no-such".into())),
-        (
-            "environment",
-            Box::new(|r| r.environment = "staging".into()),
-        ),
+        ("environment", Box::new(|r| r.environment = "staging".into())),
         ("active", states(&[Active])),
         ("inactive", states(&[Inactive])),
         ("revoked", states(&[Revoked])),
@@ -136,38 +95,17 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
         ("dead or alive", states(&[Active, Deleted])),
         ("maker", Box::new(move |r| r.created_by.clone_from(&maker))),
         ("bootstrap", Box::new(|r| r.created_by = "bootstrap".into())),
-        (
-            "label",
-            Box::new(|r| drop(r.labels.insert("team".into(), "red".into()))),
-        ),
-        (
-            "other label",
-            Box::new(|r| drop(r.labels.insert("team".into(), String::new()))),
-        ),
+        ("label", Box::new(|r| drop(r.labels.insert("team".into(), "red".into())))),
+        ("other label", Box::new(|r| drop(r.labels.insert("team".into(), String::new())))),
         ("name", Box::new(|r| r.search = "nEEdle".into())),
-        (
-            "umlaut",
-            Box::new(|r| r.search = "in größe".replace('g', "G")),
-        ),
+        ("umlaut", Box::new(|r| r.search = "in größe".replace('g', "G"))),
         ("pattern", Box::new(|r| r.search = "0% _".into())),
         ("wildcard", Box::new(|r| r.search = "%".into())),
         ("hint", Box::new(move |r| r.search.clone_from(&tail))),
-        (
-            "hint with its dots",
-            Box::new(move |r| r.search.clone_from(&hint)),
-        ),
-        (
-            "unused",
-            Box::new(|r| r.last_used_before = Some(in_seconds(-300))),
-        ),
-        (
-            "expiring",
-            Box::new(|r| r.expires_before = Some(in_seconds(5000))),
-        ),
-        (
-            "expired by time",
-            Box::new(|r| r.expires_before = Some(in_seconds(0))),
-        ),
+        ("hint with its dots", Box::new(move |r| r.search.clone_from(&hint))),
+        ("unused", Box::new(|r| r.last_used_before = Some(in_seconds(-300)))),
+        ("expiring", Box::new(|r| r.expires_before = Some(in_seconds(5000)))),
+        ("expired by time", Box::new(|r| r.expires_before = Some(in_seconds(0)))),
         ("all", Box::new(|r| r.show_deleted = true)),
     ]
 }
@@ -184,11 +122,8 @@ async fn every_filter_alone_and_with_every_other_shows_what_it_says() {
             let mut request = of("filters");
             narrow(&mut request);
             narrow_more(&mut request);
-            let expected: Vec<_> = keys
-                .iter()
-                .filter(|key| shown(&request, key))
-                .cloned()
-                .collect();
+            let expected: Vec<_> =
+                keys.iter().filter(|key| shown(&request, key)).cloned().collect();
             let found = list(&mut admin, request).await;
             assert_eq!(names(&found), names(&expected), "{one} and {other}");
             assert_eq!(found, expected, "{one} and {other}");

@@ -14,18 +14,12 @@ use crate::support::{
 
 /// A request for the keys of one test.
 fn of(test: &str) -> ListKeysRequest {
-    ListKeysRequest {
-        labels: labels(&[("test", test)]),
-        ..ListKeysRequest::default()
-    }
+    ListKeysRequest { labels: labels(&[("test", test)]), ..ListKeysRequest::default() }
 }
 
 /// A key of one test.
 fn key_of(test: &str, name: &str) -> CreateKeyRequest {
-    CreateKeyRequest {
-        labels: labels(&[("test", test)]),
-        ..new_key(name)
-    }
+    CreateKeyRequest { labels: labels(&[("test", test)]), ..new_key(name) }
 }
 
 /// All pages of a list, checked to be of the size that was asked for.
@@ -55,12 +49,7 @@ async fn used(site: &Site, id: &str, seconds: i64) {
         "INSERT INTO keyward.key_usage VALUES ('{uuid}', to_timestamp({}))",
         in_seconds(seconds).seconds
     );
-    site.database
-        .connect()
-        .await
-        .batch_execute(&statement)
-        .await
-        .unwrap();
+    site.database.connect().await.batch_execute(&statement).await.unwrap();
 }
 
 #[tokio::test]
@@ -71,13 +60,7 @@ async fn a_use_is_shown_to_the_second_once_it_is_reported() {
     let used = create(&mut admin, used).await;
     let unused = create(&mut admin, unused).await;
     let begun = in_seconds(0).seconds;
-    assert_eq!(
-        site.server
-            .asker()
-            .verdict(&used.token, unused.revision)
-            .await,
-        "ALLOWED"
-    );
+    assert_eq!(site.server.asker().verdict(&used.token, unused.revision).await, "ALLOWED");
     let ended = in_seconds(0).seconds;
     let key = eventually("the use is reported", async || {
         let key = get(&mut admin, &used.key.id).await;
@@ -85,27 +68,12 @@ async fn a_use_is_shown_to_the_second_once_it_is_reported() {
     })
     .await;
     let time = key.last_used_time.unwrap();
-    assert!(
-        (begun..=ended).contains(&time.seconds) && time.nanos == 0,
-        "{time:?}"
-    );
+    assert!((begun..=ended).contains(&time.seconds) && time.nanos == 0, "{time:?}");
     // a use is no change
-    assert_eq!(
-        Key {
-            last_used_time: None,
-            ..key.clone()
-        },
-        used.key
-    );
-    let request = ListKeysRequest {
-        order: KeyOrder::LastUsedTime.into(),
-        ..of("uses")
-    };
+    assert_eq!(Key { last_used_time: None, ..key.clone() }, used.key);
+    let request = ListKeysRequest { order: KeyOrder::LastUsedTime.into(), ..of("uses") };
     assert_eq!(list(&mut admin, request).await, [unused.key.clone(), key]);
-    let idle = ListKeysRequest {
-        last_used_before: Some(time),
-        ..of("uses")
-    };
+    let idle = ListKeysRequest { last_used_before: Some(time), ..of("uses") };
     assert_eq!(list(&mut admin, idle).await, [unused.key]);
 }
 

@@ -48,10 +48,7 @@ async fn every_order_is_total_in_both_directions_and_in_pages_of_any_size() {
         ("Z z", far, Some(-50)),
         ("a b", near, None),
     ] {
-        let request = CreateKeyRequest {
-            expire_time,
-            ..key_of(test, name)
-        };
+        let request = CreateKeyRequest { expire_time, ..key_of(test, name) };
         let id = create(&mut admin, request).await.key.id;
         if let Some(seconds) = last_use {
             used(&site, &id, seconds).await;
@@ -60,24 +57,15 @@ async fn every_order_is_total_in_both_directions_and_in_pages_of_any_size() {
     let tie = "UPDATE keyward.key SET created_at = (SELECT max(created_at) FROM keyward.key
             WHERE labels->>'test' = 'orders')
         WHERE labels->>'test' = 'orders' AND display_name IN ('b', 'a b')";
-    site.database
-        .connect()
-        .await
-        .batch_execute(tie)
-        .await
-        .unwrap();
+    site.database.connect().await.batch_execute(tie).await.unwrap();
     let mut expected = list(&mut admin, of(test)).await;
     assert_eq!(expected.len(), 7);
     for order in ORDERS {
         expected.sort_by_cached_key(|key| (place(key, order), key.id.clone()));
         for descending in [false, true] {
             for page_size in [1, 2, 3, 7, 8, 1000] {
-                let request = ListKeysRequest {
-                    order: order.into(),
-                    descending,
-                    page_size,
-                    ..of(test)
-                };
+                let request =
+                    ListKeysRequest { order: order.into(), descending, page_size, ..of(test) };
                 let found = list(&mut admin, request).await;
                 assert_eq!(found, expected, "{order:?} {descending} {page_size}");
             }
@@ -90,11 +78,7 @@ async fn every_order_is_total_in_both_directions_and_in_pages_of_any_size() {
 async fn pages_are_whole_while_keys_are_made() {
     let site = Site::shared();
     let mut admin = site.admin();
-    for order in [
-        KeyOrder::CreateTime,
-        KeyOrder::DisplayName,
-        KeyOrder::ExpireTime,
-    ] {
+    for order in [KeyOrder::CreateTime, KeyOrder::DisplayName, KeyOrder::ExpireTime] {
         for descending in [false, true] {
             let test = format!("growing-{order:?}-{descending}").to_lowercase();
             let mut there = Vec::new();
@@ -102,12 +86,8 @@ async fn pages_are_whole_while_keys_are_made() {
                 let name = format!("{}", number * 5 % 9);
                 there.push(create(&mut admin, key_of(&test, &name)).await.key.id);
             }
-            let mut request = ListKeysRequest {
-                order: order.into(),
-                descending,
-                page_size: 2,
-                ..of(&test)
-            };
+            let mut request =
+                ListKeysRequest { order: order.into(), descending, page_size: 2, ..of(&test) };
             let mut found = Vec::new();
             loop {
                 let page = admin.list_keys(request.clone()).await.unwrap().into_inner();
@@ -117,10 +97,7 @@ async fn pages_are_whole_while_keys_are_made() {
                     break;
                 }
                 // one before all, one in between, one after all; ten rounds end it in any case
-                for name in ["!", "4.5", "~"]
-                    .iter()
-                    .take(if found.len() > 30 { 0 } else { 3 })
-                {
+                for name in ["!", "4.5", "~"].iter().take(if found.len() > 30 { 0 } else { 3 }) {
                     create(&mut admin, key_of(&test, name)).await;
                 }
             }
@@ -144,30 +121,13 @@ async fn a_page_has_fifty_keys_unless_told_and_a_thousand_at_most() {
             route_rules, labels, standing, sha256(number::text::bytea), hint, created_by,
             created_at, updated_at, version
         FROM keyward.key, generate_series(1, 1001) AS number WHERE display_name = 'Model'";
-    site.database
-        .connect()
-        .await
-        .batch_execute(copies)
-        .await
-        .unwrap();
+    site.database.connect().await.batch_execute(copies).await.unwrap();
     assert_eq!(model.display_name, "Model");
-    for (page_size, expected) in [
-        (0, 50),
-        (1, 1),
-        (1000, 1000),
-        (1001, 1000),
-        (i32::MAX, 1000),
-    ] {
-        let request = ListKeysRequest {
-            page_size,
-            ..of("many")
-        };
+    for (page_size, expected) in [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (i32::MAX, 1000)] {
+        let request = ListKeysRequest { page_size, ..of("many") };
         let page = admin.list_keys(request.clone()).await.unwrap().into_inner();
         assert_eq!(page.keys.len(), expected);
-        let request = ListKeysRequest {
-            page_token: page.next_page_token,
-            ..request
-        };
+        let request = ListKeysRequest { page_token: page.next_page_token, ..request };
         let next = admin.list_keys(request).await.unwrap().into_inner();
         assert_eq!(next.keys.len(), expected.min(1002 - expected));
     }
@@ -180,19 +140,10 @@ async fn a_page_token_goes_with_its_filters_and_order() {
     for name in ["one", "two", "three"] {
         create(&mut admin, key_of("bound", name)).await;
     }
-    let first = ListKeysRequest {
-        page_size: 1,
-        ..of("bound")
-    };
+    let first = ListKeysRequest { page_size: 1, ..of("bound") };
     let page = admin.list_keys(first.clone()).await.unwrap().into_inner();
-    let second = ListKeysRequest {
-        page_token: page.next_page_token,
-        ..first
-    };
-    let larger = ListKeysRequest {
-        page_size: 2,
-        ..second.clone()
-    };
+    let second = ListKeysRequest { page_token: page.next_page_token, ..first };
+    let larger = ListKeysRequest { page_size: 2, ..second.clone() };
     let found = admin.list_keys(larger).await.unwrap().into_inner();
     assert_eq!(names(&found.keys), ["two", "three"]);
 
@@ -225,33 +176,11 @@ async fn a_page_token_that_was_not_given_out_is_refused() {
         create(&mut admin, key_of("forged", name)).await;
     }
     for (order, places) in [
-        (
-            KeyOrder::CreateTime,
-            [
-                "",
-                "x",
-                "1 2",
-                "9223372036854775806",
-                "-9223372036854775807",
-            ],
-        ),
-        (
-            KeyOrder::ExpireTime,
-            [
-                "",
-                "x",
-                "1 2",
-                "9223371331200000000",
-                "99999999999999999999",
-            ],
-        ),
+        (KeyOrder::CreateTime, ["", "x", "1 2", "9223372036854775806", "-9223372036854775807"]),
+        (KeyOrder::ExpireTime, ["", "x", "1 2", "9223371331200000000", "99999999999999999999"]),
         (KeyOrder::DisplayName, ["", "\0", "a\nb", " a", "\u{7f}"]),
     ] {
-        let first = ListKeysRequest {
-            page_size: 1,
-            order: order.into(),
-            ..of("forged")
-        };
+        let first = ListKeysRequest { page_size: 1, order: order.into(), ..of("forged") };
         let page = admin.list_keys(first.clone()).await.unwrap().into_inner();
         let token = page.next_page_token;
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(&token).unwrap()).unwrap();
@@ -273,10 +202,7 @@ async fn a_page_token_that_was_not_given_out_is_refused() {
         forged.extend(moved);
         for page_token in forged {
             let told = URL_SAFE_NO_PAD.decode(&page_token);
-            let request = ListKeysRequest {
-                page_token,
-                ..first.clone()
-            };
+            let request = ListKeysRequest { page_token, ..first.clone() };
             let result = admin.list_keys(request).await;
             let status = result.as_ref().err();
             assert!(status.is_some(), "accepted: {told:?}");

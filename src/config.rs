@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    fmt, fs, io,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -122,6 +122,32 @@ pub struct ServeArgs {
     pub drain_timeout: Duration,
 }
 
+impl ServeArgs {
+    /// Refuses what would go stale between two looks.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        if self.max_staleness < 2 * self.poll_interval {
+            return Err(InvalidSetting::StaleByDesign);
+        }
+        Ok(())
+    }
+}
+
+/// A text that is in no log, whoever prints the settings.
+#[derive(Clone)]
+pub struct Hidden(String);
+
+impl From<String> for Hidden {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(..)")
+    }
+}
+
 /// Settings of `keyward migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
@@ -153,7 +179,7 @@ pub struct DatabaseArgs {
     /// PostgreSQL to use, 15 or later, such as `postgresql://keyward@db/keyward`; without it
     /// a private one is started
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Hidden>,
 
     /// A file with that URL
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
@@ -181,7 +207,7 @@ pub struct SecretArgs {
     /// share a database; for the private PostgreSQL one is made in its folder. Give it as a
     /// variable or a file: the command line can be seen by others
     #[arg(long, env = "KEYWARD_PEPPER", value_name = "TEXT", hide_env_values = true)]
-    pub pepper: Option<String>,
+    pub pepper: Option<Hidden>,
 
     /// A file with that secret
     #[arg(long, env = "KEYWARD_PEPPER_FILE", value_name = "FILE")]
@@ -210,6 +236,11 @@ pub enum InvalidSetting {
     /// Two that exclude each other.
     #[error("{0} and {1} cannot both be given")]
     Both(&'static str, &'static str),
+    /// Staleness that a healthy replica reaches.
+    #[error(
+        "--max-staleness (KEYWARD_MAX_STALENESS) must be at least twice --poll-interval (KEYWARD_POLL_INTERVAL)"
+    )]
+    StaleByDesign,
     /// A file that cannot be read.
     #[error("{setting}: cannot read {path}")]
     File {
@@ -328,12 +359,12 @@ fn filled<T: AsRef<OsStr>>(value: Option<&T>) -> Option<&OsStr> {
 
 /// A text that is given as it is or in a file; the names are those of the two settings.
 fn text_or_file(
-    (text, file): (Option<&String>, Option<&OsString>),
+    (text, file): (Option<&Hidden>, Option<&OsString>),
     (text_setting, file_setting): (&'static str, &'static str),
 ) -> Result<Option<String>, InvalidSetting> {
-    match (text.filter(|text| !text.is_empty()), filled(file)) {
+    match (text.filter(|text| !text.0.is_empty()), filled(file)) {
         (Some(_), Some(_)) => Err(InvalidSetting::Both(text_setting, file_setting)),
-        (Some(text), None) => Ok(Some(text.clone())),
+        (Some(text), None) => Ok(Some(text.0.clone())),
         (None, Some(path)) => read(file_setting, Path::new(path)).map(Some),
         (None, None) => Ok(None),
     }

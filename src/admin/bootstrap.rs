@@ -58,15 +58,6 @@ pub async fn make_root_key(
         .await
 }
 
-/// Whether there has ever been an admin key.
-pub async fn admin_exists(admin: &Admin, now: Timestamp) -> Result<bool, AdminError> {
-    let mut session = admin.store.session().await?;
-    let tx = session.write(intent(now)).await?;
-    let exists = tx.admin_exists().await?;
-    tx.abandon().await?;
-    Ok(exists)
-}
-
 const fn intent(now: Timestamp) -> Intent {
     Intent { action: "keys.bootstrap", actor: Actor::Bootstrap, peer: None, time: now }
 }

@@ -9,7 +9,7 @@ use crate::{
         secret::{Digest, Hint},
         time::Timestamp,
     },
-    store::write::{Claim, RepeatableRequest, WriteTx},
+    store::write::{RepeatableRequest, WriteTx},
 };
 
 /// The key that is wanted.
@@ -34,7 +34,7 @@ pub async fn create_key(
     command: &CreateKey,
 ) -> Result<Opened, AdminError> {
     let draft = draft(admin, command, Actor::Key(call.caller.key), call.now)?;
-    call.require(Action::Write, &draft)?;
+    call.require(Action::Write, &draft)?; // of rank, too
     admin
         .store
         .retry(|| async {
@@ -86,15 +86,8 @@ pub(super) async fn insert(
     command: &CreateKey,
     draft: &Key,
 ) -> Result<Opened, AdminError> {
-    if let Some(request) = &command.request {
-        match tx.claim_request(request, draft.id).await? {
-            Claim::First => {}
-            Claim::Repeated(id) => {
-                let key = tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
-                return Opened::nothing(key, tx).await;
-            }
-            Claim::Other => return Err(REQUEST_ID_TAKEN),
-        }
+    if let Some(key) = Admin::earlier(&tx, command.request.as_ref(), draft.id).await? {
+        return Opened::nothing(key, tx).await;
     }
     // after a repeated request is recognised, whose time may have passed meanwhile
     if draft.settings.validity.expire.is_some_and(|end| end <= draft.create_time) {
@@ -124,10 +117,4 @@ const UNKNOWN_DOMAIN: AdminError =
 const UNKNOWN_ENVIRONMENT: AdminError = AdminError::Invalid {
     field: "environment",
     message: "must be an environment that exists, such as production, staging or development",
-};
-
-/// One request id for two requests.
-pub(super) const REQUEST_ID_TAKEN: AdminError = AdminError::Invalid {
-    field: "request_id",
-    message: "must be a new one: another request had it within the last 24 hours",
 };

@@ -1,10 +1,13 @@
 //! Stopping keys and letting them work again.
 
 use crate::{
-    admin::{Admin, AdminError, Call, Changed, Effect, Target},
+    admin::{
+        Admin, AdminError, Call, Changed, Effect, Target,
+        change::{Task, change},
+    },
     model::{
         caller::{Action, Actor},
-        key::{Change, Key, Revocation, RevocationReason},
+        key::{Revocation, RevocationReason},
         text::Prose,
     },
 };
@@ -76,40 +79,4 @@ pub async fn undelete_key(
     let task =
         Task { name: "keys.undelete", action: Action::Delete, target, effect: Effect::Apply };
     change(admin, call, &task, |key| Ok(key.undelete(call.now)?)).await
-}
-
-/// What is to be done to one key.
-pub(super) struct Task<'a> {
-    pub(super) name: &'static str,
-    pub(super) action: Action,
-    pub(super) target: &'a Target,
-    pub(super) effect: Effect,
-}
-
-/// Carries a key from one state to the next, in one transaction. A transition that finds all as
-/// asked already leaves no trace.
-pub(super) async fn change(
-    admin: &Admin,
-    call: &Call,
-    task: &Task<'_>,
-    transition: impl Fn(&mut Key) -> Result<Change, AdminError>,
-) -> Result<Changed, AdminError> {
-    call.require_some(task.action)?;
-    admin
-        .store
-        .retry(|| async {
-            let mut session = admin.store.session().await?;
-            let mut tx = call.begin(&mut session, task.name).await?;
-            let before = task.target.lock(&tx, call, task.action).await?;
-            let mut key = before.clone();
-            let revision = match (transition(&mut key)?, task.effect) {
-                (Change::Made, Effect::Apply) => {
-                    tx.update_key(&before, &key).await?;
-                    tx.commit().await?
-                }
-                (Change::Nothing, _) | (_, Effect::ValidateOnly) => tx.abandon().await?,
-            };
-            Ok(Changed { key, revision })
-        })
-        .await
 }

@@ -4,6 +4,7 @@
 //! protobuf or SQL.
 
 pub mod bootstrap;
+mod change;
 pub mod create;
 pub mod lifecycle;
 pub mod read;
@@ -19,15 +20,14 @@ use crate::{
     model::{
         caller::{Action, Actor, Caller},
         id::KeyId,
-        key::{Key, KeyState, Refusal, Secret},
-        permission::Grants,
+        key::{Key, KeyState, Refusal, Secret, Settings},
         secret::{Brand, NoRandomness, Pepper, Token},
         time::Timestamp,
     },
     store::{
         MayBeConflict, Session, Store,
         error::StoreError,
-        write::{Intent, WriteTx},
+        write::{Claim, Intent, RepeatableRequest, WriteTx},
     },
 };
 
@@ -112,6 +112,9 @@ pub enum AdminError {
         /// The first such permission.
         grant: Box<str>,
     },
+    /// The admin key concerned lasts longer than the caller.
+    #[error("the admin key lasts or would last longer than the caller's own")]
+    OutlivesCaller,
     /// No such key.
     #[error("there is no key {0}")]
     UnknownKey(KeyId),
@@ -168,6 +171,26 @@ impl Admin {
         Ok(KeyId::new(now, bytes))
     }
 
+    /// The key that came of the same request before; `None` for a request that is new, or has no
+    /// name. `key` is what will come of it.
+    async fn earlier(
+        tx: &WriteTx<'_>,
+        request: Option<&RepeatableRequest>,
+        key: KeyId,
+    ) -> Result<Option<Key>, AdminError> {
+        let Some(request) = request else { return Ok(None) };
+        match tx.claim_request(request, key).await? {
+            Claim::First => Ok(None),
+            Claim::Repeated(id) => {
+                tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id)).map(Some)
+            }
+            Claim::Other => Err(AdminError::Invalid {
+                field: "request_id",
+                message: "must be a new one: another request had it within the last 24 hours",
+            }),
+        }
+    }
+
     /// Makes a token for an environment that is known to exist.
     async fn new_token(
         &self,
@@ -184,9 +207,8 @@ impl Admin {
 }
 
 impl Call {
-    /// Begins a change. The caller was judged from memory, which may be old when the follower
-    /// hangs; a change is made only by a key that the database knows to be good, with the same
-    /// rights.
+    /// Begins a change. Nobody can stop the caller's key between this and the end, so that no change
+    /// follows the answer that it is stopped.
     async fn begin<'a>(
         &self,
         session: &'a mut Session,
@@ -195,11 +217,23 @@ impl Call {
         let actor = Actor::Key(self.caller.key);
         let intent = Intent { action, actor, peer: self.peer, time: self.now };
         let tx = session.write(intent).await?;
-        match tx.get_key(self.caller.key).await? {
-            Some(key) if key.state(self.now) != KeyState::Active => Err(AdminError::CallerStopped),
-            Some(key) if key.settings.grants == self.caller.profile.grants => Ok(tx),
-            Some(_) => Err(AdminError::CallerChanged),
+        self.recognise(tx.share_key(self.caller.key).await?)?;
+        Ok(tx)
+    }
+
+    /// Compares the caller, who was judged from memory, with its key in the database: memory may be
+    /// old when the follower hangs.
+    fn recognise(&self, key: Option<Key>) -> Result<(), AdminError> {
+        let key = key.filter(|key| {
+            key.state(self.now) == KeyState::Active
+                && key.is_opened_by(&self.caller.digest, self.now)
+        });
+        match key {
             None => Err(AdminError::CallerStopped),
+            Some(key) if key.settings.grants != self.caller.profile.grants => {
+                Err(AdminError::CallerChanged)
+            }
+            Some(_) => Ok(()),
         }
     }
 
@@ -221,18 +255,23 @@ impl Call {
         match action {
             Action::Read => Ok(()),
             Action::Write | Action::Revoke | Action::Delete => {
-                self.require_rank(key, &key.settings.grants)
+                self.require_rank(key, &key.settings)
             }
         }
     }
 
-    /// Nobody makes or touches an admin key that may do more than the caller.
-    fn require_rank(&self, key: &Key, grants: &Grants) -> Result<(), AdminError> {
-        let outranks = self.caller.profile.grants.first_uncovered(grants);
-        match outranks.filter(|_| key.domain.is_of_admins()) {
-            None => Ok(()),
-            Some(grant) => Err(AdminError::OutranksCaller { grant: grant.as_str().into() }),
+    /// Nobody makes or touches an admin key that may do more, or for longer, than the caller.
+    fn require_rank(&self, key: &Key, settings: &Settings) -> Result<(), AdminError> {
+        if !key.domain.is_of_admins() {
+            return Ok(());
         }
+        if let Some(grant) = self.caller.profile.grants.first_uncovered(&settings.grants) {
+            return Err(AdminError::OutranksCaller { grant: grant.as_str().into() });
+        }
+        if settings.validity.expire.unwrap_or(Timestamp::DISTANT_FUTURE) > self.caller.expire {
+            return Err(AdminError::OutlivesCaller);
+        }
+        Ok(())
     }
 }
 

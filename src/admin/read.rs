@@ -14,6 +14,7 @@ use crate::{
 /// A key by its id.
 pub async fn get_key(admin: &Admin, call: &Call, id: KeyId) -> Result<Key, AdminError> {
     call.require_some(Action::Read)?;
+    call.recognise(admin.store.get_key(call.caller.key).await?)?;
     let key = admin.store.get_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
     call.require(Action::Read, &key)?;
     Ok(key)
@@ -27,6 +28,7 @@ pub async fn list_keys(
     page: &PageRequest,
 ) -> Result<KeyPage, AdminError> {
     call.require_some(Action::Read)?;
+    call.recognise(admin.store.get_key(call.caller.key).await?)?;
     if let Some(domain) = &filter.domain
         && !call.caller.may(Action::Read, domain)
     {
@@ -38,6 +40,7 @@ pub async fn list_keys(
 /// The key that a token opens, or would if it were live.
 pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, AdminError> {
     call.require_some(Action::Read)?;
+    call.recognise(admin.store.get_key(call.caller.key).await?)?;
     let presented = PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| {
         AdminError::Invalid { field: "token", message: "has not the form or checksum of a token" }
     })?;

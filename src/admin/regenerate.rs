@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    admin::{Admin, AdminError, Call, Opened, Target, create::REQUEST_ID_TAKEN},
+    admin::{Admin, AdminError, Call, Opened, Target},
     model::caller::Action,
-    store::{
-        error::StoreError,
-        write::{Claim, RepeatableRequest},
-    },
+    store::{error::StoreError, write::RepeatableRequest},
 };
 
 /// What is wanted.
@@ -35,17 +32,10 @@ pub async fn regenerate_key(
         .retry(|| async {
             let mut session = admin.store.session().await?;
             let mut tx = call.begin(&mut session, "keys.regenerate").await?;
-            let id = command.target.id;
-            if let Some(request) = &command.request {
-                match tx.claim_request(request, id).await? {
-                    Claim::First => {}
-                    Claim::Repeated(_) => {
-                        let key = tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
-                        call.require(Action::Write, &key)?;
-                        return Opened::nothing(key, tx).await;
-                    }
-                    Claim::Other => return Err(REQUEST_ID_TAKEN),
-                }
+            let request = command.request.as_ref();
+            if let Some(key) = Admin::earlier(&tx, request, command.target.id).await? {
+                call.require(Action::Write, &key)?;
+                return Opened::nothing(key, tx).await;
             }
             let before = command.target.lock(&tx, call, Action::Write).await?;
             let Some((token, secret)) = admin.new_token(&tx, &before).await? else {

@@ -3,7 +3,7 @@
 use crate::{
     admin::{
         Admin, AdminError, Call, Changed, Effect, Target,
-        lifecycle::{Task, change},
+        change::{Task, change},
     },
     model::{
         caller::Action,
@@ -66,7 +66,7 @@ pub async fn update_key(
                 field: "key.expire_time",
                 message: "must be after not_before_time",
             })?;
-        call.require_rank(key, &settings.grants)?;
+        call.require_rank(key, &settings)?;
         Ok(key.update(settings, call.now)?)
     })
     .await

@@ -48,7 +48,7 @@ pub enum DatabaseError {
         source: io::Error,
     },
     /// The pepper beside it.
-    #[error("cannot read or make the pepper in {path}")]
+    #[error("cannot read the pepper in {path}, or make it as `keyward serve` does")]
     PepperFile {
         /// The file.
         path: PathBuf,
@@ -147,7 +147,7 @@ impl Database {
         let pepper = match (needs, given) {
             (Needs::NoPepper, _) => None,
             (Needs::Pepper(_), Some(pepper)) => Some(pepper),
-            (Needs::Pepper(_), None) => Some(pepper_in(&folder)?),
+            (Needs::Pepper(_), None) => Some(pepper_in(&folder, lifetime)?),
         };
         Ok(Self {
             config: connection.url().parse().map_err(DatabaseError::Address)?,
@@ -207,13 +207,14 @@ fn attach_or_start(
     Ok((server.connection().clone(), Some(server)))
 }
 
-/// The pepper in the private server's folder; made if there is none.
-fn pepper_in(folder: &Path) -> Result<Pepper, DatabaseError> {
+/// The pepper in the private server's folder. Only a service makes one, since only one service can
+/// have the folder.
+fn pepper_in(folder: &Path, lifetime: Lifetime) -> Result<Pepper, DatabaseError> {
     let path = folder.join(PEPPER_FILE);
     let failed = |source| DatabaseError::PepperFile { path: path.clone(), source };
     match fs::read(&path) {
         Ok(bytes) => Pepper::parse(&bytes).map_err(|error| failed(io::Error::other(error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && lifetime != Lifetime::Command => {
             let mut random = [0; 32];
             fill(&mut random).map_err(failed)?;
             let text = STANDARD.encode(random);

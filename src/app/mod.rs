@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 use crate::{
     admin::{
         Admin, AdminError,
-        bootstrap::{When, admin_exists, make_root_key},
+        bootstrap::{When, make_root_key},
     },
     app::{
         banner::Addresses,
@@ -54,6 +54,7 @@ const TASKS_END_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal, or until something that must go on does not.
 pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    args.check()?;
     if args.require_database_url && args.database.url()?.is_none() {
         return Err(InvalidSetting::NoDatabaseUrl.into());
     }
@@ -61,15 +62,14 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listeners = planes::Listeners::bind(args)?;
     let lifetime = if args.ephemeral { Lifetime::Ephemeral } else { Lifetime::Service };
     let mut database = Database::open(&args.database, Needs::Pepper(&args.secret), lifetime)?;
-    let private = database.private.take();
-    if private.is_some() && !args.ephemeral {
+    if database.private.is_some() && !args.ephemeral {
         warn!("using a private PostgreSQL on this machine; set DATABASE_URL for production");
     }
-    let gone = watch_private(private.as_ref());
+    let gone = watch_private(database.private.as_ref());
     let control = control_runtime()?;
     let result = control.block_on(run(args, listeners, &database, gone));
     control.shutdown_timeout(Duration::from_secs(1));
-    if let Some(private) = private {
+    if let Some(private) = database.private.take() {
         private.stop();
     }
     result
@@ -155,10 +155,11 @@ async fn run(
     let planes = listeners.serve(args, services, &tasks)?;
     info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
 
-    let is_private = args.database.url()?.is_none();
+    let watched = health.clone();
     let going_down = CancellationToken::new();
     let start = async {
-        prepare(args, &admin, is_private.then_some(addresses)).await?;
+        let private = database.private.as_ref().map(|_| addresses);
+        prepare(args, &admin, private).await?;
         let (store, stop) = (admin.store.clone(), tasks.stop());
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
@@ -176,7 +177,7 @@ async fn run(
         end = gone => Err(anyhow!("the private PostgreSQL ended: {end}")),
     };
     tokio::select! {
-        () = drain(args, planes, &tasks, going_down, &admin.store) => {}
+        () = drain(args, planes, &tasks, (going_down, watched), &admin.store) => {}
         signal = signals.next() => warn!(signal, "going down at once"),
     }
     result
@@ -220,14 +221,19 @@ async fn prepare_once(
     }
     match private {
         Some(addresses) => {
-            if let Some(made) = make_root_key(admin, When::First, clock::wall()).await?
-                && let Err(failure) = banner::show_root_key(&made, Some(addresses))
-            {
-                error!(%failure, "cannot show the root admin key; run `keyward bootstrap` for another");
+            let made = make_root_key(admin, When::First, clock::wall()).await?;
+            match made.map(|made| banner::show_root_key(&made, Some(addresses))) {
+                Some(Ok(())) => {}
+                Some(Err(failure)) => {
+                    error!(%failure, "cannot show the root admin key; run `keyward bootstrap`");
+                }
+                None => {
+                    info!("there is an admin key; if its token is lost, run `keyward bootstrap`");
+                }
             }
         }
         // standard output of a service often ends in a log, where no token belongs
-        None if !admin_exists(admin, clock::wall()).await? => {
+        None if !admin.store.admin_exists().await? => {
             warn!("there is no admin key yet; run `keyward bootstrap` to make one");
         }
         None => {}
@@ -240,11 +246,12 @@ async fn drain(
     args: &ServeArgs,
     planes: Planes,
     tasks: &Tasks,
-    not_serving: CancellationToken,
+    (going_down, health): (CancellationToken, HealthReporter),
     store: &Store,
 ) {
-    not_serving.cancel();
+    going_down.cancel();
     sleep(args.drain_delay).await;
+    health::end_watches(health).await;
     if !planes.drain(args.drain_timeout).await {
         warn!("some requests did not end in time and were cut off");
     }

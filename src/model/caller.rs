@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::model::{environment::DomainName, id::KeyId, permission::Permission, view::Profile};
+use crate::model::{
+    environment::DomainName, id::KeyId, permission::Permission, secret::Digest, time::Timestamp,
+    view::Profile,
+};
 
 /// Who did something, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,10 @@ impl fmt::Display for Actor {
 pub struct Caller {
     /// The admin key.
     pub key: KeyId,
+    /// The token that it presented.
+    pub digest: Digest,
+    /// When it ends.
+    pub expire: Timestamp,
     /// What it may do.
     pub profile: Arc<Profile>,
 }
@@ -84,7 +91,7 @@ impl Caller {
         needed.is_ok_and(|needed| self.profile.grants.cover(needed))
     }
 
-    /// The names of the two kinds of keys that the caller may do this to: ordinary ones and admins.
+    /// Which kinds of keys the caller may do this to.
     pub fn reach(&self, action: Action) -> Reach {
         let (keys, admins) = action.names();
         let may = |text| Permission::parse(text).is_ok_and(|p| self.profile.grants.cover(p));

@@ -165,7 +165,7 @@ pub enum KeyState {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
     /// Only undeleting is possible.
-    #[error("the key is deleted; undelete it first")]
+    #[error("the key is deleted; UndeleteKey brings it back")]
     Deleted,
     /// There is nothing to undelete.
     #[error("the key is not deleted")]
@@ -201,6 +201,12 @@ impl Key {
             }
             Standing::Active => KeyState::Active,
         }
+    }
+
+    /// Whether a token opens the key at `now`, if the key is live.
+    pub fn is_opened_by(&self, digest: &Digest, now: Timestamp) -> bool {
+        let retiring = self.retiring.as_ref().filter(|retiring| retiring.expire > now);
+        self.secret.digest == *digest || retiring.is_some_and(|old| old.secret.digest == *digest)
     }
 
     /// Changes with every change of the key.

@@ -7,6 +7,8 @@ use thiserror::Error;
 const LABELS_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 63;
 const VALUE_CHARS_MAX: usize = 255;
+/// Of all names and values of a key: every answer about it repeats them.
+const BYTES_MAX: usize = 4096;
 
 /// The labels of a key, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,9 @@ pub enum InvalidLabels {
     /// A value that is too long or would garble a terminal.
     #[error("the value of {0:?} must be 255 characters at most, without control characters")]
     Value(Box<str>),
+    /// More text than answers should carry.
+    #[error("must have {BYTES_MAX} bytes of names and values at most, have {0}")]
+    TooLong(usize),
     /// One name twice, where the source allows that.
     #[error("the name {0:?} is given twice")]
     Duplicate(Box<str>),
@@ -36,7 +41,7 @@ impl Labels {
     pub fn parse<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, InvalidLabels> {
-        let mut labels = BTreeMap::new();
+        let mut labels: BTreeMap<Box<str>, Box<str>> = BTreeMap::new();
         for (name, value) in pairs {
             if !is_name(name) {
                 return Err(InvalidLabels::Name(shortened(name)));
@@ -50,6 +55,10 @@ impl Labels {
         }
         if labels.len() > LABELS_MAX {
             return Err(InvalidLabels::TooMany(labels.len()));
+        }
+        let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > BYTES_MAX {
+            return Err(InvalidLabels::TooLong(bytes));
         }
         Ok(Self(labels))
     }

@@ -52,12 +52,17 @@ fn is_segment(segment: &str) -> bool {
     !segment.is_empty() && !matches!(name, "." | "..")
 }
 
-/// An escape of a slash, dot, backslash, percent sign or control byte, or a `%` that escapes nothing.
+/// An escape of a slash, dot, semicolon, backslash, percent sign or control byte, of none of the bytes
+/// of UTF-8, or a `%` that escapes nothing.
 fn has_ambiguous_escape(text: &str) -> bool {
     text.split('%').skip(1).any(|after| {
         let digits = after.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => byte < b' ' || matches!(byte, 0x7f | b'/' | b'.' | b'\\' | b'%'),
+            Some(byte) => {
+                // 0xc0 and 0xc1 begin what is overlong UTF-8 of ASCII; `;` begins what some cut off
+                let special = matches!(byte, b'/' | b'.' | b'\\' | b'%' | b';' | 0xc0 | 0xc1);
+                special || byte < b' ' || byte == 0x7f
+            }
             None => true,
         }
     })
@@ -243,7 +248,7 @@ mod tests {
     }
 
     /// Each is a way in which proxies and servers have been made to disagree.
-    const AMBIGUOUS: [&str; 36] = [
+    const AMBIGUOUS: [&str; 38] = [
         "",
         "api",
         "*",
@@ -277,6 +282,8 @@ mod tests {
         "/api/%2",
         "/api/%zz",
         "/api/%+2",
+        "/api/..%3bx/admin",
+        "/api/%c0%ae%C0%AE/admin",
         "/api?x=/..",
         "/api#x",
         "/api v2",

@@ -30,7 +30,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
 /// How long a notification may take before we say that none comes.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 /// The least time between two questions that callers hurry us to.
-const NUDGE_SPACING: Duration = Duration::from_millis(5);
+const NUDGE_SPACING: Duration = Duration::from_millis(25);
 
 /// Follows the change log.
 #[derive(Debug)]
@@ -61,6 +61,9 @@ impl Follower {
             if let StoreError::Discontinuity { .. } = failure {
                 error!(error = chain(&failure), "the change log is broken; loading all keys anew");
                 position = None;
+                // what was reached in another history promises nothing in this one
+                self.applier.reached(0, None);
+                self.reached.send_replace(0);
             } else if position != before || retry_after == RETRY_AFTER_MIN {
                 warn!(
                     error = chain(&failure),
@@ -75,13 +78,8 @@ impl Follower {
             } else {
                 RETRY_AFTER_MIN
             };
-            let nudged = async {
-                sleep(RETRY_AFTER_MIN).await;
-                self.nudge.notified().await;
-            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = nudged => {}
                 () = sleep(retry_after) => {}
             }
         }
@@ -193,7 +191,7 @@ enum Mode {
     Probing(clock::Deadline),
     /// They do.
     Listening,
-    /// They do not: the connection leads through a pooler, or to a standby.
+    /// They do not: the connection leads through a pooler.
     Polling,
 }
 

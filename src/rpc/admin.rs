@@ -17,7 +17,7 @@ use crate::{
     model::{caller::Action, secret::Token},
     rpc::{
         caller::authenticate,
-        convert::{self, CreateParts, ListParts, cursor_to_token, draft_to_pb, key_to_pb},
+        convert::{self, CreateParts, ListParts, draft_to_pb, key_to_pb, page_to_pb},
         pb,
         reached::Reached,
         status,
@@ -89,12 +89,9 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
         let request = request.get_ref();
         let ListParts { filter, page } =
             ListParts::parse(request, call.caller.reach(Action::Read))?;
+        let order = page.order;
         let page = list_keys(&self.admin, &call, &filter, &page).await.map_err(status::admin)?;
-        let next = page.next.map(|cursor| cursor_to_token(&cursor, request));
-        Ok(Response::new(pb::ListKeysResponse {
-            keys: page.keys.iter().map(|key| key_to_pb(key, call.now)).collect(),
-            next_page_token: next.unwrap_or_default(),
-        }))
+        Ok(Response::new(page_to_pb(page, order, request, call.now)))
     }
 
     async fn update_key(

@@ -24,6 +24,8 @@ use crate::{
 };
 
 const BATCH_REQUESTS_MAX: usize = 1000;
+/// What a stream may have had on its way when the server was told to stop.
+const OVERTIME_REQUESTS_MAX: usize = 1000;
 
 /// Answers for one replica.
 #[derive(Clone, Debug)]
@@ -95,12 +97,13 @@ impl pb::authorize_server::Authorize for AuthorizeService {
         &self,
         request: Request<Streaming<pb::AuthorizeRequest>>,
     ) -> Result<Response<Self::StreamAuthorizeStream>, Status> {
-        let open = Some((self.clone(), request.into_inner()));
+        let conversation =
+            Conversation { service: self.clone(), requests: request.into_inner(), overtime: 0 };
         // an error is the last item
-        let answers = stream::unfold(open, async |state| {
-            let (service, mut requests) = state?;
-            match service.next(&mut requests).await.transpose()? {
-                Ok(response) => Some((Ok(response), Some((service, requests)))),
+        let answers = stream::unfold(Some(conversation), async |state| {
+            let mut conversation = state?;
+            match conversation.next().await.transpose()? {
+                Ok(response) => Some((Ok(response), Some(conversation))),
                 Err(status) => Some((Err(status), None)),
             }
         });
@@ -108,24 +111,31 @@ impl pb::authorize_server::Authorize for AuthorizeService {
     }
 }
 
-impl AuthorizeService {
-    /// The answer to the next request of a stream; `None` when its caller has no more.
-    async fn next(
-        &self,
-        requests: &mut Streaming<pb::AuthorizeRequest>,
-    ) -> Result<Option<pb::AuthorizeResponse>, Status> {
+/// One stream of requests.
+struct Conversation {
+    service: AuthorizeService,
+    requests: Streaming<pb::AuthorizeRequest>,
+    /// How many requests were answered since the server was told to stop.
+    overtime: usize,
+}
+
+impl Conversation {
+    /// The next answer; `None` when its caller has no more requests.
+    async fn next(&mut self) -> Result<Option<pb::AuthorizeResponse>, Status> {
+        if self.service.stop.is_cancelled() {
+            self.overtime += 1;
+        }
+        if self.overtime > OVERTIME_REQUESTS_MAX {
+            return Err(status::draining());
+        }
         let request = tokio::select! {
             biased; // what has arrived is answered first
-            request = requests.message() => request?,
-            () = self.stop.cancelled() => return Err(status::draining()),
+            request = self.requests.message() => request?,
+            () = self.service.stop.cancelled() => return Err(status::draining()),
         };
-        match request {
-            Some(request) => {
-                let parts = AuthorizeParts::parse(&request, "")?;
-                self.answer(&parts).await.map(Some)
-            }
-            None => Ok(None),
-        }
+        let Some(request) = request else { return Ok(None) };
+        let parts = AuthorizeParts::parse(&request, "")?;
+        self.service.answer(&parts).await.map(Some)
     }
 }
 

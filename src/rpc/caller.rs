@@ -9,7 +9,7 @@ use crate::{
     authorize::{Hot, Record, Terms, authorize},
     clock,
     decide::{Ask, Decision, Plane, Question, Reason},
-    model::{caller::Caller, environment::EnvironmentName},
+    model::{caller::Caller, environment::EnvironmentName, secret::PresentedKey},
     rpc::status,
 };
 
@@ -22,15 +22,21 @@ pub(super) fn authenticate<T>(hot: &Hot, request: &Request<T>) -> Result<Call, S
         ask: Ask::Authentication,
     };
     let terms = Terms { now, revision_min: 0, record: Record::Use };
-    let outcome = authorize(hot, bearer(request), &question, terms).map_err(status::not_ready)?;
-    match (outcome.decision, outcome.key) {
-        (Decision::Allow, Some(key)) => Ok(Call {
-            caller: Caller { key: key.id, profile: Arc::clone(&key.profile) },
+    let token = bearer(request);
+    let outcome = authorize(hot, token, &question, terms).map_err(status::not_ready)?;
+    match (outcome.decision, outcome.key, PresentedKey::parse(token, &hot.brand)) {
+        (Decision::Allow, Some(key), Ok(presented)) => Ok(Call {
+            caller: Caller {
+                key: key.id,
+                digest: presented.digest(&hot.pepper),
+                expire: key.expire,
+                profile: Arc::clone(&key.profile),
+            },
             peer: request.remote_addr().map(|address| address.ip()),
             now: now.wall,
         }),
-        (Decision::Allow, None) => Err(status::unauthenticated(Reason::KeyUnknown)),
-        (Decision::Deny(reason), _) => Err(status::unauthenticated(reason)),
+        (Decision::Allow, _, _) => Err(status::unauthenticated(Reason::KeyUnknown)),
+        (Decision::Deny(reason), _, _) => Err(status::unauthenticated(reason)),
     }
 }
 

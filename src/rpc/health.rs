@@ -49,3 +49,10 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
         reporter.set_service_status(service, status).await;
     }
 }
+
+/// Ends the calls of `Watch`, which would otherwise stay open as long as their callers like.
+pub async fn end_watches(mut reporter: HealthReporter) {
+    for service in SERVICES {
+        reporter.clear_service_status(service).await;
+    }
+}

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::sleep,
+    time::{Sleep, sleep},
 };
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use tonic::transport::{
     server::{Connected, TcpConnectInfo},
 };
 use tracing::warn;
+
+use crate::clock::Deadline;
 
 /// Connections that were accepted and that a lane has not taken yet.
 const LANE_CONNECTIONS_MAX: usize = 256;
@@ -45,6 +48,12 @@ pub const ADMIN_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const RESET_STREAMS_MAX: usize = 64;
+/// From the first byte of a request to the first of its answer; a stream may last longer.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Until a new connection says its first word.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often a full listener says so.
+const FULL_LOG_EVERY: Duration = Duration::from_secs(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// After this a client is asked to connect again, so that load finds new replicas.
@@ -58,6 +67,7 @@ pub fn server(limits: Limits) -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIME_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .timeout(REQUEST_TIME_MAX)
         // without tonic's grace, which does not ask the client to go but cuts it off
         .max_connection_age(CONNECTION_AGE_MAX)
 }
@@ -91,7 +101,8 @@ impl Lane {
     pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> {
         ReceiverStream::new(self.0).map(|accepted| {
             let stream = TcpStream::from_std(accepted.stream)?;
-            Ok(Connection { stream, _permit: accepted.permit })
+            let silence = Some(Box::pin(sleep(SILENCE_TIME_MAX)));
+            Ok(Connection { stream, silence, _permit: accepted.permit })
         })
     }
 }
@@ -120,7 +131,8 @@ impl Acceptor {
             Ok(listener) => listener,
             Err(error) => return warn!(%error, "cannot listen"),
         };
-        let mut dealer = Dealer { lanes: self.lanes, next: 0, open: self.open };
+        let full = Refusals { refused: 0, quiet_until: Deadline::after(Duration::ZERO) };
+        let mut dealer = Dealer { lanes: self.lanes, next: 0, open: self.open, full };
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted.and_then(|(stream, _)| stream.into_std()) {
                 Ok(stream) => dealer.deal(stream),
@@ -143,15 +155,36 @@ struct Dealer {
     lanes: Vec<mpsc::Sender<Accepted>>,
     next: usize,
     open: Arc<Semaphore>,
+    full: Refusals,
+}
+
+/// Connections that were too many since the log last said so.
+struct Refusals {
+    refused: u64,
+    quiet_until: Deadline,
+}
+
+impl Refusals {
+    fn count(&mut self) {
+        self.refused += 1;
+        if self.quiet_until.is_over() {
+            warn!(refused = self.refused, "too many connections; closing new ones");
+            *self = Self { refused: 0, quiet_until: Deadline::after(FULL_LOG_EVERY) };
+        }
+    }
 }
 
 impl Dealer {
     fn deal(&mut self, stream: StdStream) {
         let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
-            return warn!("too many connections; closing a new one");
+            return self.full.count();
         };
-        // small answers must not wait for each other (Nagle)
-        let ready = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
+        // small answers must not wait for each other (Nagle); a peer that vanished is found out
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_EVERY);
+        let ready = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_nonblocking(true))
+            .and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
         self.next = (self.next + 1) % self.lanes.len().max(1);
         if let (Ok(()), Some(lane)) = (ready, self.lanes.get(self.next)) {
             // a lane that is full or gone closes the connection
@@ -164,6 +197,8 @@ impl Dealer {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    /// Until the first bytes arrive: HTTP/2 itself has no limit before its own first word.
+    silence: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -181,7 +216,16 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let this = self.get_mut();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Some(silence) = &mut this.silence {
+            if read.is_ready() {
+                this.silence = None;
+            } else if silence.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
     }
 }
 

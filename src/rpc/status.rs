@@ -121,6 +121,9 @@ pub(super) fn admin(error: AdminError) -> Status {
         AdminError::OutranksCaller { ref grant } => {
             lacking("OUTRANKS_CALLER", grant, error.to_string())
         }
+        AdminError::OutlivesCaller => {
+            plain(Code::PermissionDenied, "OUTLIVES_CALLER", error.to_string())
+        }
         AdminError::CallerStopped => unauthenticated(Reason::KeyInactive),
         AdminError::CallerChanged => passing("REPLICA_STALE", error.to_string()),
         AdminError::UnknownKey(_) | AdminError::UnknownToken => {

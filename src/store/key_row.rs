@@ -17,7 +17,7 @@ use crate::{
         secret::{Digest, Hint},
         text::{DisplayName, Prose},
     },
-    store::{error::StoreError, keys::Parameter, row::field},
+    store::{Parameter, error::StoreError, row::field},
 };
 
 const TABLE: &str = "key";

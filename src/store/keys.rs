@@ -1,6 +1,6 @@
 //! Keys: reading one, reading pages, and the statements of their changes.
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use crate::{
     model::{
@@ -13,9 +13,10 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        Store,
+        Parameter, Store,
         error::StoreError,
         key_row::{key_from_row, labels_json, state_text},
+        row::field,
     },
 };
 
@@ -31,7 +32,11 @@ macro_rules! columns {
     };
 }
 
-pub(super) const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
+const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
+
+/// Keeps others from changing the key, not from reading it so too.
+pub(super) const SHARE: &str =
+    concat!("-- keys.share\nSELECT ", columns!(), " WHERE k.id = $1 FOR SHARE OF k");
 
 /// `OF k`: uses are noted meanwhile.
 pub(super) const LOCK: &str =
@@ -77,8 +82,8 @@ pub(super) const INSERT: &str = "-- keys.insert
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
         $20, $21, $22, $23, $24, $25)";
 
-/// All that may change, by the same parameters as [`INSERT`]; the last three `IS NOT NULL` only
-/// give a type to parameters that never change.
+/// All that may change, by the same parameters as [`INSERT`]. What never changes is compared, which
+/// also gives those parameters a use.
 pub(super) const UPDATE: &str = "-- keys.update
     UPDATE keyward.key SET
         display_name = $4, description = $5, permissions = $6, route_rules = $7, labels = $8,
@@ -88,15 +93,20 @@ pub(super) const UPDATE: &str = "-- keys.update
         deleted_at = $24, version = $25
     WHERE id = $1 AND domain = $2 AND environment = $3 AND created_by = $21 AND created_at = $22";
 
+pub(super) const ADMIN_EXISTS: &str = "-- keys.admin_exists
+    SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
+
 impl Store {
+    /// Whether there has ever been an admin key.
+    pub async fn admin_exists(&self) -> Result<bool, StoreError> {
+        let rows = self.find(ADMIN_EXISTS, &[]).await?;
+        rows.first().map_or(Ok(false), |row| field(row, "key", "found"))
+    }
+
     /// A key by its id, deleted or not.
     pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
-        self.read(async {
-            let session = self.session().await?;
-            let row = session.client.query_typed_opt(GET, &[(&id, Type::UUID)]).await?;
-            row.as_ref().map(key_from_row).transpose()
-        })
-        .await
+        let rows = self.find(GET, &[(&id, Type::UUID)]).await?;
+        rows.first().map(key_from_row).transpose()
     }
 
     /// The key that a token opens, or would if it were live.
@@ -105,27 +115,13 @@ impl Store {
         digest: Digest,
         now: Timestamp,
     ) -> Result<Option<Key>, StoreError> {
-        self.read(async {
-            let session = self.session().await?;
-            let parameters: [Parameter<'_>; 2] =
-                [(&digest, Type::BYTEA), (&now, Type::TIMESTAMPTZ)];
-            let row = session.client.query_typed_opt(GET_BY_DIGEST, &parameters).await?;
-            row.as_ref().map(key_from_row).transpose()
-        })
-        .await
+        let parameters: [Parameter<'_>; 2] = [(&digest, Type::BYTEA), (&now, Type::TIMESTAMPTZ)];
+        let rows = self.find(GET_BY_DIGEST, &parameters).await?;
+        rows.first().map(key_from_row).transpose()
     }
 
     /// A page of keys.
     pub async fn list_keys(
-        &self,
-        filter: &KeyFilter,
-        page: &PageRequest,
-        now: Timestamp,
-    ) -> Result<KeyPage, StoreError> {
-        self.read(self.list(filter, page, now)).await
-    }
-
-    async fn list(
         &self,
         filter: &KeyFilter,
         page: &PageRequest,
@@ -164,8 +160,7 @@ impl Store {
             place,
             (&(size + 1), Type::INT8), // one more tells whether there is a next page
         ];
-        let session = self.session().await?;
-        let rows = session.client.query_typed(&list_statement(page), &parameters).await?;
+        let rows = self.find(&list_statement(page), &parameters).await?;
         let mut keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
         let more = keys.len() > usize::from(page.size.keys());
         keys.truncate(usize::from(page.size.keys()));
@@ -176,9 +171,6 @@ impl Store {
         Ok(KeyPage { keys, next })
     }
 }
-
-/// A parameter of a statement and its type.
-pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 fn list_statement(page: &PageRequest) -> String {
     let place = match page.order {

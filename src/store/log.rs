@@ -13,11 +13,10 @@ use tokio_postgres::{
 };
 
 use crate::{
-    model::{id::KeyId, secret::Digest, time::Timestamp, view::KeyRow},
+    model::{id::KeyId, secret::Digest, view::KeyRow},
     store::{
-        Store,
+        Parameter, Store,
         error::StoreError,
-        keys::Parameter,
         row::{copied, field},
     },
 };
@@ -159,28 +158,27 @@ impl LogReader {
     pub async fn load(&self, sink: &mut dyn Sink) -> Result<Position, StoreError> {
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
         let head = self.head().await?;
-        let copying = async {
-            let copy = self.client.copy_out(ALL_KEYS).await?;
-            let rows = BinaryCopyOutStream::new(copy, &COPY_TYPES);
-            pin_mut!(rows);
-            while let Some(row) = rows.try_next().await? {
-                sink.put(&KeyRow {
-                    id: copied(&row, 0, "id")?,
-                    environment: copied(&row, 1, "environment")?,
-                    profile: copied(&row, 2, "profile")?,
-                    labels: copied(&row, 3, "labels")?,
-                    active: copied(&row, 4, "active")?,
-                    not_before: copied(&row, 5, "not_before_at")?,
-                    expire: copied(&row, 6, "expire_at")?,
-                    current: copied(&row, 7, "digest")?,
-                    retiring: both(
-                        copied(&row, 8, "retiring_digest")?,
-                        copied(&row, 9, "retiring_expire_at")?,
-                    ),
-                });
-            }
-            Ok::<_, StoreError>(())
-        };
+        let copying =
+            async {
+                let copy = self.client.copy_out(ALL_KEYS).await?;
+                let rows = BinaryCopyOutStream::new(copy, &COPY_TYPES);
+                pin_mut!(rows);
+                while let Some(row) = rows.try_next().await? {
+                    sink.put(&KeyRow {
+                        id: copied(&row, 0, "id")?,
+                        environment: copied(&row, 1, "environment")?,
+                        profile: copied(&row, 2, "profile")?,
+                        labels: copied(&row, 3, "labels")?,
+                        active: copied(&row, 4, "active")?,
+                        not_before: copied(&row, 5, "not_before_at")?,
+                        expire: copied(&row, 6, "expire_at")?,
+                        current: copied(&row, 7, "digest")?,
+                        retiring: copied::<Option<Digest>>(&row, 8, "retiring_digest")?
+                            .zip(copied(&row, 9, "retiring_expire_at")?),
+                    });
+                }
+                Ok::<_, StoreError>(())
+            };
         in_time(LOAD_TIME_MAX, copying).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await?;
         Ok(head)
@@ -287,15 +285,12 @@ fn key_row(row: &Row) -> Result<KeyRow<'_>, StoreError> {
         not_before: field(row, "key", "not_before_at")?,
         expire: field(row, "key", "expire_at")?,
         current: field(row, "key", "digest")?,
-        retiring: both(
-            field(row, "key", "retiring_digest")?,
-            field(row, "key", "retiring_expire_at")?,
-        ),
+        retiring: field::<Option<Digest>>(row, "key", "retiring_digest")?.zip(field(
+            row,
+            "key",
+            "retiring_expire_at",
+        )?),
     })
-}
-
-fn both(digest: Option<Digest>, end: Option<Timestamp>) -> Option<(Digest, Timestamp)> {
-    digest.zip(end)
 }
 
 async fn in_time<T, E, F>(limit: Duration, work: F) -> Result<T, StoreError>

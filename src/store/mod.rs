@@ -4,20 +4,23 @@
 //! takes the revision, writes the change log and notifies. Statements are sent unnamed and in one
 //! round trip (`query_typed`), so that they work through PgBouncer in transaction mode.
 
-pub mod audit;
+mod audit;
 pub mod error;
 mod key_row;
-pub mod keys;
+mod keys;
 pub mod log;
 mod row;
 pub mod schema;
-pub mod usage;
+mod usage;
 pub mod write;
 
 use std::{future::Future, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{
+    Client, Config, IsolationLevel, NoTls, Row, Transaction,
+    types::{ToSql, Type},
+};
 
 use error::StoreError;
 
@@ -63,7 +66,7 @@ impl Store {
     }
 
     /// How to connect, for those that need a connection of their own.
-    pub const fn config(&self) -> &Config {
+    const fn config(&self) -> &Config {
         &self.config
     }
 
@@ -88,8 +91,24 @@ impl Store {
         .await
     }
 
+    /// What one statement finds, bounded in time on both sides.
+    async fn find(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read(async {
+            let mut session = self.session().await?;
+            let tx = session.begin().await?;
+            let rows = tx.query_typed(statement, parameters).await?;
+            tx.commit().await?;
+            Ok(rows)
+        })
+        .await
+    }
+
     /// Runs one read, bounded in time.
-    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -127,6 +146,9 @@ impl Store {
     }
 }
 
+/// A parameter of a statement and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// An error that may mean: lost against another transaction, try again.
 pub trait MayBeConflict {
     /// Whether trying again can help.
@@ -137,4 +159,23 @@ pub trait MayBeConflict {
 #[derive(Debug)]
 pub struct Session {
     client: Object,
+}
+
+/// What hangs would hold up others, or go on after its caller gave up: the server ends it. Durable
+/// even where the database's default is not: a reader must not follow a change that a crash undoes.
+const BOUNDS: &str = "-- store.bounds
+    SET LOCAL lock_timeout = '5s';
+    SET LOCAL statement_timeout = '8s';
+    SET LOCAL idle_in_transaction_session_timeout = '8s';
+    SET LOCAL synchronous_commit = 'on'";
+
+impl Session {
+    /// Begins a transaction with our bounds, whatever the server's defaults are.
+    async fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+        let client: &mut Client = &mut self.client;
+        let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+        let tx = builder.start().await?;
+        tx.batch_execute(BOUNDS).await?;
+        Ok(tx)
+    }
 }

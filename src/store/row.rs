@@ -35,10 +35,10 @@ pub(super) fn copied<'a, T: FromSql<'a>>(
     row.try_get(place).map_err(|error| StoreError::corrupt("key", column, error))
 }
 
-/// Infinity on both sides; everything else shifted.
+/// An `int8` on the wire: infinity on both sides, everything else shifted.
 impl<'a> FromSql<'a> for Timestamp {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        Ok(match i64::from_sql(&int8_like(ty), raw)? {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(match i64::from_sql(&Type::INT8, raw)? {
             i64::MAX => Self::DISTANT_FUTURE,
             i64::MIN => Self::DISTANT_PAST,
             micros => Self::from_micros(micros.saturating_add(EPOCH_MICROS)),
@@ -49,26 +49,17 @@ impl<'a> FromSql<'a> for Timestamp {
 }
 
 impl ToSql for Timestamp {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         let micros = match *self {
             Self::DISTANT_FUTURE => i64::MAX,
             Self::DISTANT_PAST => i64::MIN,
             time => time.micros().saturating_sub(EPOCH_MICROS),
         };
-        micros.to_sql(&int8_like(ty), out)
+        micros.to_sql(&Type::INT8, out)
     }
 
     accepts!(TIMESTAMPTZ);
     to_sql_checked!();
-}
-
-/// On the wire a `timestamptz` is an `int8`.
-fn int8_like(_timestamptz: &Type) -> Type {
-    Type::INT8
 }
 
 impl<'a> FromSql<'a> for KeyId {

@@ -1,11 +1,11 @@
 //! The schema: its migrations and whether it fits this program.
 
 use ring::digest;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{Client, IsolationLevel, Row, types::Type};
 
 use crate::{
     model::secret::Pepper,
-    store::{Store, error::StoreError, keys::Parameter, row::field},
+    store::{Parameter, Store, error::StoreError, row::field},
 };
 
 /// One step of the schema.
@@ -25,6 +25,12 @@ const MIGRATIONS: [Migration; 1] = [Migration {
     sql: include_str!("migrations/0001_keys.sql"),
     serves_from: 1,
 }];
+
+/// Another starter may hold the lock while it migrates; one that vanished is not waited for. The
+/// steps themselves take as long as they take.
+const BOUNDS: &str = "-- schema.bounds
+    SET LOCAL lock_timeout = '10s';
+    SET LOCAL idle_in_transaction_session_timeout = '30s'";
 
 /// Any number that no other program takes.
 const LOCK: &str = "-- schema.lock
@@ -71,7 +77,10 @@ impl Store {
     /// one does it.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let mut session = self.session().await?;
-        let tx = session.client.transaction().await?;
+        let client: &mut Client = &mut session.client;
+        let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+        let tx = builder.start().await?;
+        tx.batch_execute(BOUNDS).await?;
         tx.query_typed(LOCK, &[]).await?;
         let row = tx.query_typed_one(BASE_EXISTS, &[]).await?;
         if !field::<bool>(&row, "migration", "found")? {

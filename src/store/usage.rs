@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     model::{id::KeyId, time::Timestamp},
-    store::{Store, error::StoreError, keys::Parameter},
+    store::{Parameter, Store, error::StoreError},
 };
 
 /// Forward only, so that a batch may be sent twice. Sorted, so that two replicas' batches cannot
@@ -23,11 +23,12 @@ impl Store {
     pub async fn record_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreError> {
         let (ids, times): (Vec<KeyId>, Vec<Timestamp>) = uses.iter().copied().unzip();
         self.read(async {
-            let session = self.session().await?;
+            let mut session = self.session().await?;
+            let tx = session.begin().await?;
             let rows: [Parameter<'_>; 2] =
                 [(&ids, Type::UUID_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY)];
-            session.client.execute_typed(RECORD, &rows).await?;
-            Ok(())
+            tx.execute_typed(RECORD, &rows).await?;
+            Ok(tx.commit().await?)
         })
         .await
     }

@@ -20,25 +20,17 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        Session,
+        Parameter, Session,
         audit::snapshot,
         error::StoreError,
         key_row::{KeyParameters, key_from_row},
-        keys::{self, Parameter},
+        keys,
         row::field,
     },
 };
 
 /// How long a repeated request is recognised.
 const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
-
-/// A writer that hangs would hold up all others: the server ends it. Durable even where the
-/// database's default is not: a reader must not follow a change that a crash undoes.
-const BOUNDS: &str = "-- write.bounds
-    SET LOCAL lock_timeout = '5s';
-    SET LOCAL statement_timeout = '8s';
-    SET LOCAL idle_in_transaction_session_timeout = '8s';
-    SET LOCAL synchronous_commit = 'on'";
 
 /// Taking the head's lock comes last before COMMIT, so that other writers wait for one round trip
 /// only; holding it until COMMIT puts revisions in the order of commits.
@@ -73,9 +65,6 @@ const DOMAIN_EXISTS: &str = "-- write.domain_exists
 /// Waits for whoever else decides whether there is an admin, and not for who makes a key.
 const LOCK_DOMAIN: &str = "-- write.lock_domain
     SELECT name FROM keyward.domain WHERE name = $1 FOR NO KEY UPDATE";
-
-const ADMIN_EXISTS: &str = "-- write.admin_exists
-    SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
 
 /// Waits for a concurrent transaction with the same id, then takes over what is too old and leaves
 /// what is not; that is locked then, and nobody can forget it before it is read.
@@ -160,9 +149,7 @@ impl std::fmt::Debug for WriteTx<'_> {
 impl Session {
     /// Begins a transaction that may change things.
     pub async fn write(&mut self, intent: Intent) -> Result<WriteTx<'_>, StoreError> {
-        let client: &mut tokio_postgres::Client = &mut self.client;
-        let tx = client.transaction().await?;
-        tx.batch_execute(BOUNDS).await?;
+        let tx = self.begin().await?;
         Ok(WriteTx { tx, intent, changed: Vec::new() })
     }
 }
@@ -174,9 +161,9 @@ impl WriteTx<'_> {
         row.as_ref().map(key_from_row).transpose()
     }
 
-    /// Reads a key as it is now.
-    pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
-        let row = self.tx.query_typed_opt(keys::GET, &[(&id, Type::UUID)]).await?;
+    /// Reads a key and keeps others from changing it, but not from reading it so, until the end.
+    pub async fn share_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
+        let row = self.tx.query_typed_opt(keys::SHARE, &[(&id, Type::UUID)]).await?;
         row.as_ref().map(key_from_row).transpose()
     }
 
@@ -221,7 +208,7 @@ impl WriteTx<'_> {
     /// the end.
     pub async fn admin_exists(&self) -> Result<bool, StoreError> {
         self.tx.query_typed(LOCK_DOMAIN, &[(&DomainName::OF_ADMINS, Type::TEXT)]).await?;
-        let row = self.tx.query_typed_one(ADMIN_EXISTS, &[]).await?;
+        let row = self.tx.query_typed_one(keys::ADMIN_EXISTS, &[]).await?;
         field(&row, "key", "found")
     }
 

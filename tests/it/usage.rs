@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const OFTEN: [&str; 2] = ["--usage-flush-interval", "20ms"];
-const SELDOM: [&str; 2] = ["--usage-flush-interval", "1h"];
+const SELDOM: [&str; 2] = ["--usage-flush-interval", "30m"];
 
 async fn last_used(admin: &mut Admin, made: &Made) -> Option<prost_types::Timestamp> {
     let request = GetKeyRequest { id: made.key.id.clone() };

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use tonic::Status;
 
-use super::{Violations, number};
+use super::{Violations, key_to_pb, number};
 use crate::{
     model::{
         caller::{Actor, Reach},
@@ -12,13 +12,15 @@ use crate::{
         id::KeyId,
         key::KeyState,
         label::Labels,
-        list::{Cursor, KeyFilter, KeyOrder, PageRequest, PageSize, Place},
+        list::{Cursor, KeyFilter, KeyOrder, KeyPage, PageRequest, PageSize, Place},
         text::{DisplayName, SearchText},
         time::Timestamp,
     },
     rpc::pb,
 };
 
+/// Clients take messages of 4 MiB unless told otherwise.
+const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 const TOKEN_BYTES_MAX: usize = 1024;
 const FOREIGN_TOKEN: &str = "must be the next_page_token of a page with the same filters and order";
 
@@ -128,8 +130,31 @@ fn checksum(request: &pb::ListKeysRequest) -> u32 {
     crc32fast::hash(&filters.encode_to_vec())
 }
 
+/// A page, cut where it grows too large for a client to read.
+pub(in crate::rpc) fn page_to_pb(
+    page: KeyPage,
+    order: KeyOrder,
+    request: &pb::ListKeysRequest,
+    now: Timestamp,
+) -> pb::ListKeysResponse {
+    let KeyPage { keys, mut next } = page;
+    let mut shown = Vec::with_capacity(keys.len());
+    let mut bytes = 0;
+    for key in &keys {
+        let one = key_to_pb(key, now);
+        bytes += one.encoded_len();
+        shown.push(one);
+        if bytes > PAGE_BYTES_MAX && shown.len() < keys.len() {
+            next = Some(Cursor { place: order.place(key), id: key.id });
+            break;
+        }
+    }
+    let next = next.map(|cursor| cursor_to_token(&cursor, request));
+    pb::ListKeysResponse { keys: shown, next_page_token: next.unwrap_or_default() }
+}
+
 /// Where the page after this one begins, as its caller is to send it back.
-pub(in crate::rpc) fn cursor_to_token(cursor: &Cursor, request: &pb::ListKeysRequest) -> String {
+fn cursor_to_token(cursor: &Cursor, request: &pb::ListKeysRequest) -> String {
     let place = match &cursor.place {
         Place::Time(time) => time.micros().to_string(),
         Place::Name(name) => name.to_string(),

@@ -27,6 +27,7 @@ fn statuses() -> Vec<(&'static str, Status)> {
     let old = StoreError::ServerTooOld { version: 1 };
     vec![
         ("not permitted", admin(AdminError::NotPermitted { permission: "keyward.keys.read" })),
+        ("outlives", admin(AdminError::OutlivesCaller)),
         ("caller stopped", admin(AdminError::CallerStopped)),
         ("caller changed", admin(AdminError::CallerChanged)),
         ("outranks", admin(AdminError::OutranksCaller { grant: "keyward".into() })),
@@ -71,6 +72,7 @@ fn every_error_has_its_code_and_reason() {
         found,
         [
             "not permitted: PermissionDenied PERMISSION_MISSING",
+            "outlives: PermissionDenied OUTLIVES_CALLER",
             "caller stopped: Unauthenticated KEY_INACTIVE",
             "caller changed: Unavailable REPLICA_STALE retry",
             "outranks: PermissionDenied OUTRANKS_CALLER",

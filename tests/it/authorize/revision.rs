@@ -32,7 +32,7 @@ async fn a_revision_just_made_is_fetched_where_neither_notice_nor_timer_comes() 
     let database = Database::new();
     let server = Server::start(&database).await;
     let (_bouncer, behind) = PgBouncer::start("nudge", &database).await;
-    let replica = Server::start_with(&behind, &["--poll-interval", "1h"]).await;
+    let replica = Server::start_with(&behind, &["--poll-interval", "30m"]).await;
     let mut asker = replica.asker();
     for name in ["First", "Second", "Third"] {
         let made = create(&mut server.admin(), new_key(name)).await;

@@ -62,7 +62,7 @@ const NO_NOTICE: &str = "NOTIFY does not arrive";
 #[tokio::test]
 async fn servers_see_each_others_changes_by_notice_alone() {
     let database = Database::new();
-    let seldom = ["--poll-interval", "1h"];
+    let seldom = ["--poll-interval", "30m"];
     let one = Server::start_with(&database, &seldom).await;
     let other = Server::start_with(&database, &seldom).await;
     changes_are_seen(&one, &other).await;
@@ -165,7 +165,7 @@ async fn a_row_that_is_gone_is_forgotten() {
 #[tokio::test]
 async fn a_cut_connection_is_made_again() {
     let database = Database::new();
-    let seldom = ["--poll-interval", "1h"];
+    let seldom = ["--poll-interval", "30m"];
     let writer = Server::start(&database).await;
     let reader = Server::start_with(&database, &seldom).await;
     let mut asker = reader.asker();

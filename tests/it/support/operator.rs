@@ -10,7 +10,7 @@ use super::{
 };
 
 /// For a server whose reports of uses do not change keys while they are looked at.
-pub(crate) const NO_USES: [&str; 2] = ["--usage-flush-interval", "1h"];
+pub(crate) const NO_USES: [&str; 2] = ["--usage-flush-interval", "30m"];
 
 /// A server and its database.
 pub(crate) struct Site {

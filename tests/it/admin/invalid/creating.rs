@@ -1,5 +1,7 @@
 //! `CreateKey`.
 
+use std::collections::BTreeMap;
+
 use keyward::rpc::pb::{self, CreateKeyRequest};
 use prost_types::Timestamp;
 
@@ -94,6 +96,18 @@ async fn create_refuses_bad_times() {
     }
 }
 
+/// 64 labels of 4096 bytes in all, one with the longest name and value.
+fn widest_labels() -> BTreeMap<String, String> {
+    let longest = ("a".repeat(63), "é".repeat(255));
+    let left = 4096 - longest.0.len() - longest.1.len();
+    let others = (0..63).map(|number| {
+        let name = format!("l{number:02}");
+        let bytes = left / 63 + usize::from(number < left % 63) - name.len();
+        (name, "v".repeat(bytes))
+    });
+    others.chain([longest]).collect()
+}
+
 #[tokio::test]
 async fn the_bounds_themselves_are_taken() {
     let site = Site::shared();
@@ -106,7 +120,7 @@ async fn the_bounds_themselves_are_taken() {
         route_rules: (0..100).map(|number| format!("GET,X =/{number}/")).collect(),
         not_before_time: Some(Timestamp { seconds: EARLIEST, nanos: 0 }),
         expire_time: Some(Timestamp { seconds: LATEST, nanos: 999_999_000 }),
-        labels: (0..64).map(|n| (format!("{:a<60}{n:03}", ""), "é".repeat(255))).collect(),
+        labels: widest_labels(),
         request_id: "~".repeat(64),
         ..new_key("")
     };

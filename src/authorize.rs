@@ -1,4 +1,5 @@
-//! The hot path, whole: lease, digest, look-up, decision, record. No await, no lock, no I/O.
+//! The hot path, whole: lease, digest, look-up, decision, record. No await, no I/O, and no lock but
+//! the ledger's, once a second for each key.
 
 use std::sync::Arc;
 

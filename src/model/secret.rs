@@ -84,7 +84,7 @@ impl fmt::Debug for PresentedKey<'_> {
     }
 }
 
-/// A token that was just made. It is shown once and then gone: its memory is wiped.
+/// A token that was just made. It is shown once and then gone: this copy of it is wiped.
 pub struct Token(Zeroizing<String>);
 
 /// The system gave no random bytes.

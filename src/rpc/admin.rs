@@ -17,7 +17,7 @@ use crate::{
     model::{caller::Action, secret::Token},
     rpc::{
         caller::authenticate,
-        convert::{self, CreateParts, ListParts, draft_to_pb, key_to_pb, page_to_pb},
+        convert::{self, ListParts, draft_to_pb, key_to_pb, page_to_pb},
         pb,
         reached::Reached,
         status,
@@ -62,7 +62,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
         request: Request<pb::CreateKeyRequest>,
     ) -> Answer<pb::CreateKeyResponse> {
         let call = self.call(&request)?;
-        let command = CreateParts::parse(request.get_ref())?;
+        let command = convert::create(request.get_ref())?;
         let Opened { changed, token } =
             create_key(&self.admin, &call, &command).await.map_err(status::admin)?;
         if command.effect == Effect::ValidateOnly {

@@ -64,7 +64,7 @@ impl pb::authorize_server::Authorize for AuthorizeService {
         &self,
         request: Request<pb::AuthorizeRequest>,
     ) -> Result<Response<pb::AuthorizeResponse>, Status> {
-        let parts = AuthorizeParts::parse(request.get_ref(), "")?;
+        let parts = AuthorizeParts::parse(request.get_ref(), None)?;
         self.answer(&parts).await.map(Response::new)
     }
 
@@ -77,11 +77,8 @@ impl pb::authorize_server::Authorize for AuthorizeService {
             return Err(status::invalid_field("requests", "must be 1 to 1000"));
         }
         let mut batch = Vec::with_capacity(requests.len());
-        for (at, request) in requests.iter().enumerate() {
-            batch.push(match AuthorizeParts::parse(request, "") {
-                Ok(parts) => parts,
-                Err(_unplaced) => AuthorizeParts::parse(request, &format!("requests[{at}]."))?,
-            });
+        for (place, request) in requests.iter().enumerate() {
+            batch.push(AuthorizeParts::parse(request, Some(place))?);
         }
         let mut responses = Vec::with_capacity(batch.len());
         for parts in &batch {
@@ -134,7 +131,7 @@ impl Conversation {
             () = self.service.stop.cancelled() => return Err(status::draining()),
         };
         let Some(request) = request else { return Ok(None) };
-        let parts = AuthorizeParts::parse(&request, "")?;
+        let parts = AuthorizeParts::parse(&request, None)?;
         self.service.answer(&parts).await.map(Some)
     }
 }

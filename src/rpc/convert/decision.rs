@@ -20,14 +20,14 @@ pub(in crate::rpc) struct AuthorizeParts<'a> {
 }
 
 impl<'a> AuthorizeParts<'a> {
-    /// Reads a request. `prefix` says where it stands in a larger one.
+    /// Reads a request. `place` is where it stands in a larger one, as in `requests[3]`.
     pub(in crate::rpc) fn parse(
         request: &'a pb::AuthorizeRequest,
-        prefix: &str,
+        place: Option<usize>,
     ) -> Result<Self, Status> {
         match parse(request) {
             Some(parts) => Ok(parts),
-            None => Err(explain(request, prefix)),
+            None => Err(explain(request, place)),
         }
     }
 }
@@ -68,8 +68,9 @@ const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
 }
 
 /// The slow way: what is wrong, all of it.
-fn explain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
+fn explain(request: &pb::AuthorizeRequest, place: Option<usize>) -> Status {
     let mut violations = Violations::default();
+    let prefix = place.map(|place| format!("requests[{place}].")).unwrap_or_default();
     let field = |name: &str| format!("{prefix}{name}");
     violations.required(&field("environment"), &request.environment, EnvironmentName::parse);
     violations.optional(&field("permission"), &request.permission, |text| {

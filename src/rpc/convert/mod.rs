@@ -13,9 +13,7 @@ use tonic_types::FieldViolation;
 pub(super) use decision::{AuthorizeParts, outcome_to_pb, reason_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};
 pub(super) use list::{ListParts, page_to_pb};
-pub(super) use request::{
-    CreateParts, delete, lookup, parse_id, regenerate, revoke, target, update,
-};
+pub(super) use request::{create, delete, lookup, parse_id, regenerate, revoke, target, update};
 
 use crate::{model::time::Timestamp, rpc::status};
 

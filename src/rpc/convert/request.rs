@@ -65,33 +65,28 @@ pub(in crate::rpc) fn target(id: &str, etag: &str) -> Result<Target, Status> {
 }
 
 /// `CreateKey`.
-pub(in crate::rpc) struct CreateParts;
-
-impl CreateParts {
-    /// Reads a request.
-    pub(in crate::rpc) fn parse(request: &pb::CreateKeyRequest) -> Result<CreateKey, Status> {
-        let mut violations = Violations::default();
-        let content = pb::CreateKeyRequest { request_id: String::new(), ..request.clone() };
-        let named = violations.repeatable(&request.request_id, &tagged("create", &content));
-        let domain = match request.domain.as_str() {
-            "" => Some(DomainName::from_stored(DomainName::DEFAULT)),
-            name => violations.check("domain", DomainName::parse(name)),
-        };
-        let environment =
-            violations.required("environment", &request.environment, EnvironmentName::parse);
-        let settings = settings(&mut violations, request);
-        let command = match (domain, environment, settings) {
-            (Some(domain), Some(environment), Some(settings)) => Some(CreateKey {
-                domain,
-                environment,
-                settings,
-                request: named.filter(|_| !request.validate_only),
-                effect: effect(request.validate_only),
-            }),
-            _ => None,
-        };
-        violations.finish(command)
-    }
+pub(in crate::rpc) fn create(request: &pb::CreateKeyRequest) -> Result<CreateKey, Status> {
+    let mut violations = Violations::default();
+    let content = pb::CreateKeyRequest { request_id: String::new(), ..request.clone() };
+    let named = violations.repeatable(&request.request_id, &tagged("create", &content));
+    let domain = match request.domain.as_str() {
+        "" => Some(DomainName::from_stored(DomainName::DEFAULT)),
+        name => violations.check("domain", DomainName::parse(name)),
+    };
+    let environment =
+        violations.required("environment", &request.environment, EnvironmentName::parse);
+    let settings = settings(&mut violations, request);
+    let command = match (domain, environment, settings) {
+        (Some(domain), Some(environment), Some(settings)) => Some(CreateKey {
+            domain,
+            environment,
+            settings,
+            request: named.filter(|_| !request.validate_only),
+            effect: effect(request.validate_only),
+        }),
+        _ => None,
+    };
+    violations.finish(command)
 }
 
 fn settings(violations: &mut Violations, request: &pb::CreateKeyRequest) -> Option<Settings> {

@@ -1,18 +1,21 @@
 //! Who may call: authentication and permissions.
 
 use keyward::rpc::pb::{self, key_admin_client::KeyAdminClient};
+use prost_types::Timestamp;
 use tonic::{Code, Request, Status, metadata::MetadataValue};
 
 use super::{
-    activate, another_token, deactivate, delete, every_call, get, in_seconds, regenerate, revoke,
-    update, updated,
+    activate, another_token, deactivate, delete, every_call, every_change, get, in_seconds,
+    regenerate, revoke, update, updated,
 };
 use crate::support::{
     client::{
-        Made, assert_not_permitted, assert_outranks, assert_status, create, new_admin_key, new_key,
+        Made, assert_not_permitted, assert_outranks, assert_status, create, may_read,
+        new_admin_key, new_key,
     },
     operator::{Operator, Site},
-    server::connect,
+    pgbouncer::PgBouncer,
+    server::{Server, connect},
 };
 
 /// The calls and the last word of the permission that each needs.
@@ -365,5 +368,137 @@ async fn what_is_not_permitted_is_refused_before_it_is_looked_for() {
     for (call, result) in every_call(&mut operator, &made).await {
         let code = result.as_ref().map_err(Status::code);
         assert_eq!(code, Err(Code::PermissionDenied), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_lags_serves_no_admin_key_that_was_changed_elsewhere() {
+    let site = Site::start(&[]).await;
+    let mut root = site.admin();
+    let mut operators = Vec::new();
+    for _ in 0..5 {
+        operators.push(site.operator(&["keyward"]).await.made);
+    }
+    let [replaced, revoked, deleted, narrowed, overlapping] = &operators[..] else { panic!() };
+    let key = create(&mut root, new_key("Guarded")).await;
+    let (_bouncer, behind) = PgBouncer::start("callers", &site.database).await;
+    let replica = Server::start_with(&behind, &["--poll-interval", "30m"]).await;
+    // its follower may look once more after it has loaded, but not again
+    let later = create(&mut root, new_key("Later")).await.revision;
+
+    regenerate(&mut root, another_token(&replaced.key.id)).await.unwrap();
+    revoke(&mut root, &revoked.key.id, ABUSE).await.unwrap();
+    delete(&mut root, &deleted.key.id, "Operator").await.unwrap();
+    let less = pb::Key { permissions: vec!["keyward.keys".into()], ..narrowed.key.clone() };
+    updated(&mut root, update(less, &["permissions"])).await.unwrap();
+    let overlap = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
+    let another = pb::RegenerateKeyRequest { overlap, ..another_token(&overlapping.key.id) };
+    regenerate(&mut root, another).await.unwrap();
+    for (made, code, reason) in [
+        (replaced, Code::Unauthenticated, "KEY_INACTIVE"),
+        (revoked, Code::Unauthenticated, "KEY_INACTIVE"),
+        (deleted, Code::Unauthenticated, "KEY_INACTIVE"),
+        (narrowed, Code::Unavailable, "REPLICA_STALE"),
+    ] {
+        for (call, result) in every_call(&mut replica.admin_as(&made.token), &key).await {
+            println!("{call}: {code:?} {reason}");
+            assert_status(result, code, reason);
+        }
+    }
+    // others are served, and so is a token that works on for a while
+    for token in [&site.database.root_token, &overlapping.token] {
+        assert_eq!(get(&mut replica.admin_as(token), &key.key.id).await, key.key);
+    }
+    let known = replica.asker().ask(may_read("")).await.revision;
+    assert!(known <= later, "it heard of the changes");
+}
+
+/// Asserts that a call was refused because an admin key lasts longer than its caller.
+fn assert_outlives<T>(result: Result<T, Status>) {
+    assert_status(result, Code::PermissionDenied, "OUTLIVES_CALLER");
+}
+
+/// An operator who may do anything until some day.
+async fn temp(site: &Site, expire: Timestamp) -> Operator {
+    let request =
+        pb::CreateKeyRequest { expire_time: Some(expire), ..new_admin_key("Temp", &["keyward"]) };
+    let made = create(&mut site.admin(), request).await;
+    site.knows(made.revision).await;
+    Operator { admin: site.server.admin_as(&made.token), made }
+}
+
+#[tokio::test]
+async fn nobody_makes_an_admin_key_that_lasts_longer_than_its_maker() {
+    let site = Site::shared();
+    let expire = in_seconds(3600);
+    let Operator { mut admin, .. } = temp(&site, expire).await;
+    let lasting = |expire_time| pb::CreateKeyRequest {
+        expire_time,
+        ..new_admin_key("Lasting", &["keyward"])
+    };
+    for longer in [None, Some(Timestamp { nanos: 1000, ..expire }), Some(in_seconds(7200))] {
+        assert_outlives(admin.create_key(lasting(longer)).await);
+        let tried = pb::CreateKeyRequest { validate_only: true, ..lasting(longer) };
+        assert_outlives(admin.create_key(tried).await);
+    }
+    for as_long in [expire, in_seconds(1800)] {
+        create(&mut admin, lasting(Some(as_long))).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_extends_itself() {
+    let site = Site::shared();
+    let expire = in_seconds(3600);
+    let Operator { made, mut admin } = temp(&site, expire).await;
+    let until = |expire_time| {
+        let key = pb::Key { expire_time, etag: String::new(), ..made.key.clone() };
+        update(key, &["expire_time"])
+    };
+    for longer in [None, Some(Timestamp { nanos: 1000, ..expire }), Some(in_seconds(7200))] {
+        assert_outlives(updated(&mut admin, until(longer)).await);
+        let tried = pb::UpdateKeyRequest { validate_only: true, ..until(longer) };
+        assert_outlives(updated(&mut admin, tried).await);
+    }
+    assert_eq!(get(&mut admin, &made.key.id).await, made.key);
+    updated(&mut admin, until(Some(expire))).await.unwrap();
+    let change = updated(&mut admin, until(Some(in_seconds(1800)))).await.unwrap();
+    // what it gave up it does not get back
+    site.knows(change.revision).await;
+    assert_outlives(updated(&mut admin, until(Some(expire))).await);
+}
+
+#[tokio::test]
+async fn nobody_changes_an_admin_key_that_lasts_longer() {
+    let site = Site::shared();
+    let Operator { mut admin, .. } = temp(&site, in_seconds(3600)).await;
+    for expire_time in [None, Some(in_seconds(7200))] {
+        let request = pb::CreateKeyRequest { expire_time, ..new_admin_key("Longer", &[]) };
+        let longer = create(&mut site.admin(), request).await.key;
+        let outcomes = every_change(&mut admin, &longer).await;
+        assert_eq!(outcomes.len(), 7);
+        for (call, result) in outcomes {
+            println!("{call}");
+            assert_outlives(result);
+        }
+        let shorter = pb::Key { expire_time: Some(in_seconds(1800)), ..longer.clone() };
+        assert_outlives(updated(&mut admin, update(shorter, &["expire_time"])).await);
+        assert_eq!(get(&mut admin, &longer.id).await, longer);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_may_do_all_to_ordinary_keys_that_outlast_it_and_to_its_equals() {
+    let site = Site::shared();
+    let expire = in_seconds(3600);
+    let Operator { mut admin, .. } = temp(&site, expire).await;
+    let equal = new_admin_key("Equal", &["keyward"]);
+    let equal = pb::CreateKeyRequest { expire_time: Some(expire), ..equal };
+    for request in [new_key("Ordinary"), equal] {
+        let key = create(&mut admin, request).await.key;
+        for (call, result) in every_change(&mut admin, &key).await {
+            println!("{call}");
+            result.unwrap();
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Requests as they come.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use keyward::rpc::pb::{AuthorizeRequest, AuthorizeResponse};
+use rustix::process::Signal;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::{StreamExt, iter, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
@@ -10,7 +13,9 @@ use crate::support::{
     TIME_MAX,
     client::{assert_invalid, assert_status, create, may_read, new_key, verdict},
     database::Database,
+    eventually,
     server::{Server, connect},
+    wire::Connection,
 };
 
 async fn next(answers: &mut Streaming<AuthorizeResponse>) -> Option<Result<String, Status>> {
@@ -101,4 +106,22 @@ async fn a_stream_ends_where_a_revision_is_not_reached() {
     assert_eq!(next(&mut answers).await.unwrap().unwrap(), "401 KEY_MISSING");
     let end = next(&mut answers).await.unwrap();
     assert_status(end, Code::Unavailable, "REVISION_NOT_REACHED");
+}
+
+#[tokio::test]
+async fn a_stream_without_a_pause_is_told_that_the_server_goes_down() {
+    let database = Database::new();
+    let mut server = Server::start_with(&database, &["--drain-timeout", "20s"]).await;
+    let mut connection = Connection::open(server.authorize).await;
+    let method = "/keyward.v1.Authorize/StreamAuthorize";
+    let (answered, end) = connection.flood(method, &may_read("unheard-of")).await;
+    let end = tokio::spawn(end);
+    let megabytes = 1 << 20;
+    eventually("it is answered", async || (answered.load(Relaxed) > megabytes).then_some(())).await;
+    server.signal(Signal::TERM);
+    let end = timeout(TIME_MAX, end).await.expect("an end").unwrap();
+    assert_status(Err::<(), _>(end), Code::Unavailable, "DRAINING");
+    let status = server.ended().await;
+    assert!(status.success(), "{status}");
+    assert_eq!(server.log_line("were cut off"), None);
 }

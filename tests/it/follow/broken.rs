@@ -1,7 +1,10 @@
 //! A change log that is not what it was, and rows that cannot be read.
 
+use keyward::rpc::pb::AuthorizeRequest;
+use tonic::Code;
+
 use crate::support::{
-    client::{Made, create, new_key},
+    client::{Made, assert_status, create, may_read, new_key},
     database::Database,
     eventually,
     log::{self, conclude},
@@ -52,20 +55,59 @@ impl Victim {
     }
 }
 
+const FORGET_SECOND: &str = "DELETE FROM keyward.key WHERE display_name = 'Second'";
+
+/// Makes a history end before a revision.
+fn history_before(revision: i64) -> String {
+    format!(
+        "DELETE FROM keyward.change_log WHERE revision >= {revision};
+        DELETE FROM keyward.audit_event WHERE revision >= {revision};
+        UPDATE keyward.log_head SET (revision, nonce) =
+            (SELECT revision, nonce FROM keyward.change_log ORDER BY revision DESC LIMIT 1)"
+    )
+}
+
 #[tokio::test]
 async fn a_head_that_went_back_makes_the_replica_load_anew() {
     let victim = Victim::new().await;
     // as after restoring a backup from before the second key was made
-    let revision = victim.second.revision;
-    let restore = format!(
-        "DELETE FROM keyward.key WHERE display_name = 'Second';
-        DELETE FROM keyward.change_log WHERE revision >= {revision};
-        DELETE FROM keyward.audit_event WHERE revision >= {revision};
-        UPDATE keyward.log_head SET (revision, nonce) =
-            (SELECT revision, nonce FROM keyward.change_log ORDER BY revision DESC LIMIT 1)"
-    );
+    let restore = format!("{FORGET_SECOND}; {}", history_before(victim.second.revision));
     victim.harm(&restore).await;
     victim.recovers_to("ALLOWED", "401 KEY_UNKNOWN").await;
+}
+
+#[tokio::test]
+async fn a_revision_of_a_history_that_is_gone_is_not_answered_from_memory() {
+    let victim = Victim::new().await;
+    let (token, gone) = (&victim.second.token, victim.second.revision);
+    victim.harm(FORGET_SECOND).await;
+    // nobody can load the keys while this is held
+    let mut client = victim.database.connect().await;
+    let holding = client.transaction().await.unwrap();
+    holding.batch_execute("LOCK TABLE keyward.key IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    victim.harm(&history_before(gone)).await;
+    victim.server.until_logged(BROKEN).await;
+
+    let mut asker = victim.server.asker();
+    let request = AuthorizeRequest { min_revision: gone, ..may_read(token) };
+    eventually("the old revision is not there any more", async || {
+        asker.0.authorize(request.clone()).await.is_err().then_some(())
+    })
+    .await;
+    let decided = asker.0.authorize(request.clone()).await;
+    assert_status(decided, Code::Unavailable, "REVISION_NOT_REACHED");
+    assert_eq!(asker.verdict(token, 0).await, "ALLOWED", "who wants no revision is answered");
+    assert_eq!(victim.server.count_logged("loaded all keys"), 1);
+
+    holding.rollback().await.unwrap();
+    asker.until(token, "401 KEY_UNKNOWN").await;
+    let decided = asker.0.authorize(request).await;
+    assert_status(decided, Code::Unavailable, "REVISION_NOT_REACHED");
+    // until the new history has one of that number
+    let next = create(&mut victim.server.admin(), new_key("Next")).await;
+    assert_eq!(next.revision, gone);
+    assert_eq!(asker.verdict(token, gone).await, "401 KEY_UNKNOWN");
+    assert_eq!(asker.verdict(&next.token, gone).await, "ALLOWED");
 }
 
 #[tokio::test]

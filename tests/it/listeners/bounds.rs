@@ -89,3 +89,34 @@ async fn the_streams_of_a_connection_are_bounded() {
         assert!(settings.contains(&(MAX_CONCURRENT_STREAMS, limit)), "{settings:?}");
     }
 }
+
+/// A connection that says little or nothing.
+struct Silent(TcpStream);
+
+impl Silent {
+    /// Connects, and says no more than this.
+    async fn open(at: SocketAddr, word: &[u8]) -> Self {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(word).await.unwrap();
+        Self(stream)
+    }
+
+    /// Listens until the server hangs up, in whatever way.
+    async fn ends(mut self) {
+        let mut greeting = Vec::new();
+        drop(timeout(TIME_MAX, self.0.read_to_end(&mut greeting)).await.expect("an end"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_and_frees_its_place() {
+    let database = Database::new();
+    let server = Server::start_with(&database, &["--admin-connections", "1"]).await;
+    let (mut speaking, _) = Connection::open(server.authorize).await.unwrap();
+    let nothing = Silent::open(server.authorize, b"").await;
+    let only = Silent::open(server.admin, b"").await;
+    assert!(Connection::open(server.admin).await.is_none(), "the place is taken");
+    tokio::join!(nothing.ends(), only.ends());
+    eventually("there is room again", async || Connection::open(server.admin).await).await;
+    assert!(speaking.is_alive().await, "it had said something");
+}

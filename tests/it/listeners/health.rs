@@ -3,15 +3,18 @@
 use std::{net::SocketAddr, time::Duration};
 
 use keyward::rpc::pb::{AuthorizeRequest, ListKeysRequest};
-use tonic::{Code, Status};
+use rustix::process::Signal;
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming};
 use tonic_health::pb::{
-    HealthCheckRequest,
+    HealthCheckRequest, HealthCheckResponse,
     health_check_response::ServingStatus::{self, NotServing, Serving},
     health_client::HealthClient,
 };
 use tonic_types::StatusExt;
 
 use crate::support::{
+    TIME_MAX,
     client::{assert_status, create, may_read, new_key},
     database::Database,
     eventually,
@@ -154,4 +157,41 @@ async fn data_that_is_too_old_decides_nothing_until_it_is_young_again() {
     gate.open();
     until_health(&server, Serving).await;
     assert_eq!(asker.verdict(&made.token, 0).await, "ALLOWED");
+}
+
+/// What health says of a whole server until it says no more.
+async fn watched(mut watch: Streaming<HealthCheckResponse>) -> Vec<ServingStatus> {
+    let mut said = Vec::new();
+    while let Ok(Some(response)) = timeout(TIME_MAX, watch.message()).await.expect("an end") {
+        said.push(response.status());
+    }
+    said
+}
+
+#[tokio::test]
+async fn an_open_watch_ends_with_the_server_and_does_not_hold_it_up() {
+    let database = Database::new();
+    let mut server = Server::start_with(&database, &["--drain-timeout", "20s"]).await;
+    let mut watches = Vec::new();
+    for at in [server.authorize, server.admin] {
+        for service in SERVICES {
+            let request = HealthCheckRequest { service: service.into() };
+            let watch = HealthClient::new(connect(at)).watch(request).await.unwrap();
+            let mut watch = watch.into_inner();
+            eventually("it serves", async || {
+                let said = watch.message().await.unwrap().unwrap();
+                (said.status() == Serving).then_some(())
+            })
+            .await;
+            watches.push(watch);
+        }
+    }
+    server.signal(Signal::TERM);
+    for watch in watches {
+        let said = watched(watch).await;
+        assert!(said.iter().all(|status| *status == NotServing), "{said:?}");
+    }
+    let status = server.ended().await;
+    assert!(status.success(), "{status}");
+    assert_eq!(server.log_line("were cut off"), None);
 }

@@ -85,3 +85,37 @@ async fn a_data_folder_has_one_server_and_as_many_root_keys_as_are_made() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_root_key_is_only_made_where_a_service_has_been() {
+    let scratch = Scratch::new("never-served");
+    fs::create_dir(scratch.data()).unwrap();
+    let pepper = scratch.data().join("pepper");
+    let ended = run(with_data("bootstrap", &scratch)).await;
+    ended.assert_refusal(1, &[pepper.to_str().unwrap(), "`keyward serve`"]);
+    assert_eq!(ended.printed, "");
+    let left = fs::read_dir(scratch.data()).unwrap().flatten();
+    let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    left.retain(|name| name.to_string_lossy().starts_with("pepper"));
+    assert_eq!(left, [""; 0]);
+
+    let server = Server::spawn(with_data("serve", &scratch), String::new()).await;
+    server.until_serving().await;
+    let [token] = tokens(&server.printed()).try_into().unwrap();
+    assert_root(&server, &token).await;
+    assert!(pepper.exists());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_ephemeral_start_that_fails_leaves_nothing() {
+    let scratch = Scratch::new("ephemeral-fails");
+    let [nothing, temporary] = ["nothing", "temporary"].map(|name| scratch.0.join(name));
+    for folder in [&nothing, &temporary] {
+        fs::create_dir(folder).unwrap();
+    }
+    let mut serve = program(&["serve", "--ephemeral"]);
+    serve.env("PGBIN", &nothing).env("TMPDIR", &temporary);
+    run(serve).await.assert_refusal(69, &[nothing.to_str().unwrap(), "PGBIN="]);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}

@@ -99,6 +99,21 @@ async fn a_wrong_value_names_its_flag() {
 }
 
 #[tokio::test]
+async fn staleness_that_comes_between_two_looks_is_refused() {
+    let names =
+        ["--max-staleness (KEYWARD_MAX_STALENESS)", "--poll-interval (KEYWARD_POLL_INTERVAL)"];
+    for (staleness, interval) in [("1999ms", "1s"), ("0s", "10ms"), ("1h", "31m")] {
+        let arguments = ["serve", "--max-staleness", staleness, "--poll-interval", interval];
+        run(program(&arguments)).await.assert_refusal(2, &names);
+        let mut set = program(&[]);
+        set.env("KEYWARD_MAX_STALENESS", staleness).env("KEYWARD_POLL_INTERVAL", interval);
+        run(set).await.assert_refusal(2, &names);
+    }
+    let arguments = ["--max-staleness", "2s", "--poll-interval", "1s"];
+    Server::start_with(&Database::new(), &arguments).await;
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_names_its_setting() {
     let database = Database::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -48,3 +48,31 @@ async fn the_database_and_the_pepper_may_be_in_files() {
     let ended = run(bootstrap).await;
     assert_eq!(ended.code, 0, "{ended:?}");
 }
+
+#[tokio::test]
+async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let scratch = Scratch::new("empty");
+    let mut command = program(&[]);
+    command.env("KEYWARD_EPHEMERAL", "1").env("TMPDIR", &scratch.0);
+    for empty in [
+        "DATABASE_URL",
+        "DATABASE_URL_FILE",
+        "KEYWARD_DATA_DIR",
+        "KEYWARD_PEPPER",
+        "KEYWARD_PEPPER_FILE",
+        "PGBIN",
+    ] {
+        command.env(empty, "");
+    }
+    let server = Server::spawn(command, String::new()).await;
+    server.until_serving().await;
+    create(&mut server.admin_as(&server.root_token_from_print()), new_key("Key")).await;
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "it is the ephemeral one");
+    server.stop().await;
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+
+    let database = Database::new();
+    let mut serve = program(&["serve"]);
+    serve.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", "");
+    run(serve).await.assert_refusal(2, &["a pepper is needed with a database URL"]);
+}

@@ -1,13 +1,12 @@
 //! `CreateKey`.
 
-use std::collections::BTreeMap;
-
 use keyward::rpc::pb::{self, CreateKeyRequest};
 use prost_types::Timestamp;
 
 use super::{
     super::{get, in_seconds},
     EARLIEST, LATEST, bad_labels, bad_names, bad_permissions, bad_proses, bad_rules, bad_times,
+    widest_labels,
 };
 use crate::support::{
     client::{Admin, assert_invalid, create, new_key},
@@ -94,18 +93,6 @@ async fn create_refuses_bad_times() {
         let request = CreateKeyRequest { not_before_time, expire_time, ..new_key("Bad") };
         refused(&mut admin, request, &["expire_time"]).await;
     }
-}
-
-/// 64 labels of 4096 bytes in all, one with the longest name and value.
-fn widest_labels() -> BTreeMap<String, String> {
-    let longest = ("a".repeat(63), "é".repeat(255));
-    let left = 4096 - longest.0.len() - longest.1.len();
-    let others = (0..63).map(|number| {
-        let name = format!("l{number:02}");
-        let bytes = left / 63 + usize::from(number < left % 63) - name.len();
-        (name, "v".repeat(bytes))
-    });
-    others.chain([longest]).collect()
 }
 
 #[tokio::test]

@@ -109,7 +109,24 @@ fn bad_labels() -> Vec<Labels> {
         bad.push(labels(&[("name", value)]));
     }
     bad.push((0..65).map(|number| (format!("n{number}"), String::new())).collect());
+    for (name, more) in [("l62", "v"), ("l00", "é")] {
+        let mut labels = widest_labels();
+        labels.get_mut(name).unwrap().push_str(more);
+        bad.push(labels);
+    }
     bad
+}
+
+/// 64 labels of 4096 bytes in all, one with the longest name and value.
+fn widest_labels() -> Labels {
+    let longest = ("a".repeat(63), "é".repeat(255));
+    let left = 4096 - longest.0.len() - longest.1.len();
+    let others = (0..63).map(|number| {
+        let name = format!("l{number:02}");
+        let bytes = left / 63 + usize::from(number < left % 63) - name.len();
+        (name, "v".repeat(bytes))
+    });
+    others.chain([longest]).collect()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward::rpc::pb::{CreateKeyRequest, Key, KeyOrder, KeyState, ListKeysRequest};
+use prost::Message;
 
 use super::{
     super::{in_seconds, labels, micros},
@@ -213,5 +214,37 @@ async fn a_page_token_that_was_not_given_out_is_refused() {
             );
             assert_invalid(result, &["page_token"]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_large_to_be_read_and_the_next_goes_on() {
+    let site = Site::start(&[]).await;
+    let mut admin = site.admin();
+    let route_rules = (0..100).map(|number| format!("/{number}/{}", "r".repeat(500))).collect();
+    create(&mut admin, CreateKeyRequest { route_rules, ..key_of("large", "Model") }).await;
+    // names in another order than times
+    let copies = "INSERT INTO keyward.key (id, domain, environment, display_name, description,
+            permissions, route_rules, labels, standing, digest, hint, created_by, created_at,
+            updated_at, version)
+        SELECT gen_random_uuid(), domain, environment, 'Copy ' || number * 7 % 139, description,
+            permissions, route_rules, labels, standing, sha256(number::text::bytea), hint,
+            created_by, created_at + number * interval '1s', updated_at, version
+        FROM keyward.key, generate_series(1, 138) AS number WHERE display_name = 'Model'";
+    site.database.connect().await.batch_execute(copies).await.unwrap();
+    for (order, descending) in [(KeyOrder::CreateTime, false), (KeyOrder::DisplayName, true)] {
+        let request = ListKeysRequest { order: order.into(), descending, ..of("large") };
+        let mut expected =
+            list(&mut admin, ListKeysRequest { page_size: 7, ..request.clone() }).await;
+        let mut next = ListKeysRequest { page_size: 1000, ..request };
+        let mut sizes = Vec::new();
+        while !expected.is_empty() {
+            let page = admin.list_keys(next.clone()).await.unwrap().into_inner();
+            sizes.push(page.encoded_len() >> 20);
+            assert_eq!(page.keys, expected.drain(..page.keys.len()).collect::<Vec<_>>());
+            assert_eq!(page.next_page_token.is_empty(), expected.is_empty());
+            next.page_token = page.next_page_token;
+        }
+        assert_eq!(sizes, [3, 3, 0], "MiB, in {order:?}");
     }
 }

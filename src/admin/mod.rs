@@ -103,8 +103,8 @@ pub enum AdminError {
     /// The caller's key was stopped, and this replica has not heard of it yet.
     #[error("the admin key is not active any more")]
     CallerStopped,
-    /// The caller's permissions were changed, and this replica has not heard of it yet.
-    #[error("the admin key's permissions were changed just now; try again")]
+    /// The caller's permissions or its expiry were changed, and this replica has not heard of it yet.
+    #[error("the admin key was changed just now; try again")]
     CallerChanged,
     /// The admin key concerned may do what the caller may not.
     #[error("the admin key has or would have the permission {grant}, which the caller lacks")]
@@ -230,7 +230,10 @@ impl Call {
         });
         match key {
             None => Err(AdminError::CallerStopped),
-            Some(key) if key.settings.grants != self.caller.profile.grants => {
+            Some(Key { settings, .. })
+                if settings.grants != self.caller.profile.grants
+                    || settings.validity.end() != self.caller.expire =>
+            {
                 Err(AdminError::CallerChanged)
             }
             Some(_) => Ok(()),
@@ -268,7 +271,7 @@ impl Call {
         if let Some(grant) = self.caller.profile.grants.first_uncovered(&settings.grants) {
             return Err(AdminError::OutranksCaller { grant: grant.as_str().into() });
         }
-        if settings.validity.expire.unwrap_or(Timestamp::DISTANT_FUTURE) > self.caller.expire {
+        if settings.validity.end() > self.caller.expire {
             return Err(AdminError::OutlivesCaller);
         }
         Ok(())

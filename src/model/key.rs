@@ -87,6 +87,11 @@ impl Validity {
             _ => Ok(Self { not_before, expire }),
         }
     }
+
+    /// From when on it is denied; the distant future if it never is.
+    pub fn end(&self) -> Timestamp {
+        self.expire.unwrap_or(Timestamp::DISTANT_FUTURE)
+    }
 }
 
 /// The stored part of a key's state; deletion and expiry are times of their own.

@@ -376,10 +376,12 @@ async fn a_replica_that_lags_serves_no_admin_key_that_was_changed_elsewhere() {
     let site = Site::start(&[]).await;
     let mut root = site.admin();
     let mut operators = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         operators.push(site.operator(&["keyward"]).await.made);
     }
-    let [replaced, revoked, deleted, narrowed, overlapping] = &operators[..] else { panic!() };
+    let [replaced, revoked, deleted, narrowed, curtailed, overlapping] = &operators[..] else {
+        panic!()
+    };
     let key = create(&mut root, new_key("Guarded")).await;
     let (_bouncer, behind) = PgBouncer::start("callers", &site.database).await;
     let replica = Server::start_with(&behind, &["--poll-interval", "30m"]).await;
@@ -391,6 +393,8 @@ async fn a_replica_that_lags_serves_no_admin_key_that_was_changed_elsewhere() {
     delete(&mut root, &deleted.key.id, "Operator").await.unwrap();
     let less = pb::Key { permissions: vec!["keyward.keys".into()], ..narrowed.key.clone() };
     updated(&mut root, update(less, &["permissions"])).await.unwrap();
+    let less = pb::Key { expire_time: Some(in_seconds(3600)), ..curtailed.key.clone() };
+    updated(&mut root, update(less, &["expire_time"])).await.unwrap();
     let overlap = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
     let another = pb::RegenerateKeyRequest { overlap, ..another_token(&overlapping.key.id) };
     regenerate(&mut root, another).await.unwrap();
@@ -399,6 +403,7 @@ async fn a_replica_that_lags_serves_no_admin_key_that_was_changed_elsewhere() {
         (revoked, Code::Unauthenticated, "KEY_INACTIVE"),
         (deleted, Code::Unauthenticated, "KEY_INACTIVE"),
         (narrowed, Code::Unavailable, "REPLICA_STALE"),
+        (curtailed, Code::Unavailable, "REPLICA_STALE"),
     ] {
         for (call, result) in every_call(&mut replica.admin_as(&made.token), &key).await {
             println!("{call}: {code:?} {reason}");

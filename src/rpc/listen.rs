@@ -50,8 +50,10 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const RESET_STREAMS_MAX: usize = 64;
 /// From the first byte of a request to the first of its answer; a stream may last longer.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// Until a new connection says its first word.
+/// Until a new connection has said how it begins.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How every HTTP/2 connection begins: `PRI * HTTP/2.0` and so on.
+const PREFACE_BYTES: usize = 24;
 /// How often a full listener says so.
 const FULL_LOG_EVERY: Duration = Duration::from_secs(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -102,7 +104,7 @@ impl Lane {
         ReceiverStream::new(self.0).map(|accepted| {
             let stream = TcpStream::from_std(accepted.stream)?;
             let silence = Some(Box::pin(sleep(SILENCE_TIME_MAX)));
-            Ok(Connection { stream, silence, _permit: accepted.permit })
+            Ok(Connection { stream, silence, heard: 0, _permit: accepted.permit })
         })
     }
 }
@@ -197,8 +199,10 @@ impl Dealer {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Until the first bytes arrive: HTTP/2 itself has no limit before its own first word.
+    /// Until the preface is there: HTTP/2 itself has no limit before it, and its own pings after.
     silence: Option<Pin<Box<Sleep>>>,
+    /// How much has arrived of the preface.
+    heard: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -217,11 +221,13 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if let Some(silence) = &mut this.silence {
-            if read.is_ready() {
+            this.heard += buffer.filled().len() - before;
+            if this.heard >= PREFACE_BYTES {
                 this.silence = None;
-            } else if silence.as_mut().poll(context).is_ready() {
+            } else if read.is_pending() && silence.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }

@@ -90,7 +90,7 @@ async fn the_streams_of_a_connection_are_bounded() {
     }
 }
 
-/// A connection that says little or nothing.
+/// A connection that does not say how it begins.
 struct Silent(TcpStream);
 
 impl Silent {
@@ -114,9 +114,10 @@ async fn a_connection_that_says_nothing_is_closed_and_frees_its_place() {
     let server = Server::start_with(&database, &["--admin-connections", "1"]).await;
     let (mut speaking, _) = Connection::open(server.authorize).await.unwrap();
     let nothing = Silent::open(server.authorize, b"").await;
+    let part = Silent::open(server.authorize, &PREFACE[..PREFACE.len() - 1]).await;
     let only = Silent::open(server.admin, b"").await;
     assert!(Connection::open(server.admin).await.is_none(), "the place is taken");
-    tokio::join!(nothing.ends(), only.ends());
+    tokio::join!(nothing.ends(), part.ends(), only.ends());
     eventually("there is room again", async || Connection::open(server.admin).await).await;
-    assert!(speaking.is_alive().await, "it had said something");
+    assert!(speaking.is_alive().await, "it had said how it begins");
 }

@@ -109,23 +109,24 @@ impl Follower {
             return error;
         }
         let store = self.store.clone();
+        let idle = Notify::new();
         tokio::select! {
-            never = probe(&store) => match never {},
-            Err(error) = self.read_on(reader, wake, position) => error,
+            never = probe(&store, &idle) => match never {},
+            Err(error) = self.read_on(reader, (wake, &idle), position) => error,
         }
     }
 
     async fn read_on(
         &mut self,
         reader: &LogReader,
-        wake: &Notify,
+        (wake, idle): (&Notify, &Notify),
         position: &mut Option<Position>,
     ) -> Result<Infallible, StoreError> {
         let mut applied = match position {
             Some(applied) => applied.clone(),
             None => position.insert(self.load(reader).await?).clone(),
         };
-        let mut mode = Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX));
+        let mut mode = None;
         loop {
             let asked = clock::boot();
             let mut sink = Changes { applier: &mut self.applier };
@@ -135,7 +136,11 @@ impl Follower {
             self.applier.reached(applied.revision, followed.complete.then_some(asked));
             self.reached.send_replace(applied.revision);
             if followed.complete {
-                mode = mode.after(self.wait(wake).await);
+                let before = mode.unwrap_or_else(|| {
+                    idle.notify_one();
+                    Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX))
+                });
+                mode = Some(before.after(self.wait(wake).await));
             }
         }
     }
@@ -171,9 +176,10 @@ impl Follower {
     }
 }
 
-/// Sends one notification, while reading goes on: the pool that it takes a connection from may be
-/// busy.
-async fn probe(store: &Store) -> Infallible {
+/// Sends one notification, while waiting goes on: the pool that it takes a connection from may be
+/// busy. Not before that: a pooler lets one through to a reader whose question it passes just then.
+async fn probe(store: &Store, idle: &Notify) -> Infallible {
+    idle.notified().await;
     if let Err(error) = store.probe().await {
         debug!(error = chain(&error), "cannot try whether NOTIFY arrives");
     }

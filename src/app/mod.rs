@@ -19,7 +19,6 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     time::sleep,
 };
-use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 use tracing::{error, info, warn};
 
@@ -38,7 +37,10 @@ use crate::{
     clock,
     config::{InvalidSetting, ServeArgs},
     replica::{Replica, follow::Follower},
-    rpc::{health, reached::Reached},
+    rpc::{
+        health::{self, Departure},
+        reached::Reached,
+    },
     store::{Store, error::StoreError},
     tasks::Tasks,
     telemetry::chain,
@@ -155,8 +157,8 @@ async fn run(
     let planes = listeners.serve(args, services, &tasks)?;
     info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
 
-    let watched = health.clone();
-    let going_down = CancellationToken::new();
+    let departure = Departure::default();
+    tasks.vital("health", health::watch(health, replica, departure.clone()));
     let start = async {
         let private = database.private.as_ref().map(|_| addresses);
         prepare(args, &admin, private).await?;
@@ -164,7 +166,6 @@ async fn run(
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
         tasks.vital("flush", usage::flush::run(store, ledger, interval, stop.clone()));
-        tasks.vital("health", health::watch(health, replica, going_down.clone()));
         anyhow::Ok(pending::<Infallible>().await)
     };
     let result = tokio::select! {
@@ -177,7 +178,7 @@ async fn run(
         end = gone => Err(anyhow!("the private PostgreSQL ended: {end}")),
     };
     tokio::select! {
-        () = drain(args, planes, &tasks, (going_down, watched), &admin.store) => {}
+        () = drain(args, planes, &tasks, &departure, &admin.store) => {}
         signal = signals.next() => warn!(signal, "going down at once"),
     }
     result
@@ -246,12 +247,12 @@ async fn drain(
     args: &ServeArgs,
     planes: Planes,
     tasks: &Tasks,
-    (going_down, health): (CancellationToken, HealthReporter),
+    departure: &Departure,
     store: &Store,
 ) {
-    going_down.cancel();
+    departure.announced.cancel();
     sleep(args.drain_delay).await;
-    health::end_watches(health).await;
+    departure.begun.cancel();
     if !planes.drain(args.drain_timeout).await {
         warn!("some requests did not end in time and were cut off");
     }

@@ -26,8 +26,19 @@ pub async fn not_serving() -> HealthReporter {
     reporter
 }
 
-/// Reports, until told to stop, whether the replica may answer, and then that it does not serve.
-pub async fn watch(reporter: HealthReporter, replica: Arc<Replica>, stop: CancellationToken) {
+/// When a process goes down, as health tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Departure {
+    /// From here on it does not serve.
+    pub announced: CancellationToken,
+    /// From here on nobody needs to watch.
+    pub begun: CancellationToken,
+}
+
+/// Reports whether the replica may answer; from the announcement of the end on, that it does not
+/// serve; and ends the calls of `Watch` when the end begins, since they would stay open for as long
+/// as their callers like.
+pub async fn watch(mut reporter: HealthReporter, replica: Arc<Replica>, departure: Departure) {
     let mut last = ServingStatus::NotServing;
     loop {
         let now = match replica.knowledge(clock::boot(), 0) {
@@ -38,21 +49,19 @@ pub async fn watch(reporter: HealthReporter, replica: Arc<Replica>, stop: Cancel
             report(&reporter, now).await;
             last = now;
         }
-        if stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
-            return report(&reporter, ServingStatus::NotServing).await;
+        if departure.announced.run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
+            break;
         }
+    }
+    report(&reporter, ServingStatus::NotServing).await;
+    departure.begun.cancelled().await;
+    for service in SERVICES {
+        reporter.clear_service_status(service).await;
     }
 }
 
 async fn report(reporter: &HealthReporter, status: ServingStatus) {
     for service in SERVICES {
         reporter.set_service_status(service, status).await;
-    }
-}
-
-/// Ends the calls of `Watch`, which would otherwise stay open as long as their callers like.
-pub async fn end_watches(mut reporter: HealthReporter) {
-    for service in SERVICES {
-        reporter.clear_service_status(service).await;
     }
 }

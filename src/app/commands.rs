@@ -44,9 +44,7 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
         store.check_version().await?;
         store.check_schema().await?;
         let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
-        if !store.recognise_pepper(&pepper).await? {
-            return Err(anyhow!(WRONG_PEPPER));
-        }
+        store.recognise_pepper(&pepper).await?;
         let admin = Admin {
             store,
             pepper: Arc::clone(&pepper),
@@ -61,11 +59,6 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
     close(database);
     result
 }
-
-/// What to say when the digests in the database are keyed with another pepper.
-pub const WRONG_PEPPER: &str = "the pepper is not the one that this database's keys are digested \
-    with, so every key would be unknown; give the right one by KEYWARD_PEPPER_FILE or \
-    KEYWARD_PEPPER";
 
 fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
     Ok(Store::new(&database.config, args.database_connections.get())?)

@@ -29,7 +29,6 @@ use crate::{
     },
     app::{
         banner::Addresses,
-        commands::WRONG_PEPPER,
         database::{Database, Lifetime, Needs, Private},
         planes::Planes,
     },
@@ -217,9 +216,7 @@ async fn prepare_once(
             info!(version = migrated.version, applied = migrated.applied, "migrated the schema");
         }
     }
-    if !admin.store.recognise_pepper(&admin.pepper).await? {
-        return Err(StoreError::Schema(WRONG_PEPPER.to_owned()).into());
-    }
+    admin.store.recognise_pepper(&admin.pepper).await?;
     match private {
         Some(addresses) => {
             let made = make_root_key(admin, When::First, clock::wall()).await?;

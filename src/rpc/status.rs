@@ -167,6 +167,7 @@ fn store(error: &StoreError) -> Status {
         | StoreError::Corrupt { .. }
         | StoreError::Discontinuity { .. }
         | StoreError::Schema(_)
+        | StoreError::WrongPepper
         | StoreError::ServerTooOld { .. }
         | StoreError::Refused(_) => internal(&chain(error)),
     }

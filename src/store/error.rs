@@ -46,6 +46,12 @@ pub enum StoreError {
     /// The schema is newer than this program, or was edited.
     #[error("the database's schema does not fit this program: {0}")]
     Schema(String),
+    /// Another pepper than the one that the digests are keyed with.
+    #[error(
+        "the pepper is not the one that this database's keys are digested with, so every key would \
+         be unknown; give the right one by KEYWARD_PEPPER_FILE or KEYWARD_PEPPER"
+    )]
+    WrongPepper,
     /// Too old a server.
     #[error("the database's server_version_num is {version}; PostgreSQL 15 or later is needed")]
     ServerTooOld {

@@ -124,9 +124,9 @@ impl Store {
         .await
     }
 
-    /// Whether the digests in the database are keyed with this pepper. The first one that asks
-    /// settles it.
-    pub async fn recognise_pepper(&self, pepper: &Pepper) -> Result<bool, StoreError> {
+    /// Refuses a pepper that the digests in the database are not keyed with. The first one that
+    /// asks settles it.
+    pub async fn recognise_pepper(&self, pepper: &Pepper) -> Result<(), StoreError> {
         self.read(async {
             let session = self.session().await?;
             let verifier = pepper.verifier().to_vec();
@@ -134,7 +134,7 @@ impl Store {
             session.client.execute_typed(SET_PEPPER_VERIFIER, &parameters).await?;
             let row = session.client.query_typed_one(PEPPER_VERIFIER, &[]).await?;
             let stored: Vec<u8> = field(&row, "pepper", "verifier")?;
-            Ok(stored == verifier)
+            if stored == verifier { Ok(()) } else { Err(StoreError::WrongPepper) }
         })
         .await
     }

@@ -1,4 +1,14 @@
 //! Keyward decides whether an API key may do something.
+//!
+//! The rooms, in the order of reading; ARCHITECTURE.md says what each owns and which it may name,
+//! and `tests/tidy.rs` holds them to it:
+//!
+//! - [`model`]: the nouns. [`decide`]: the order of checks. Both pure.
+//! - [`replica`]: all keys in memory. [`usage`]: which were used. [`authorize`]: the hot path, whole.
+//! - [`store`]: all SQL. [`admin`]: what operators do.
+//! - [`rpc`]: protobuf, statuses, listeners.
+//! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
+//!   [`tasks`], [`telemetry`].
 
 pub mod admin;
 pub mod app;

@@ -13,8 +13,7 @@ use crate::{
 
 /// A key by its id.
 pub async fn get_key(admin: &Admin, call: &Call, id: KeyId) -> Result<Key, AdminError> {
-    call.require_some(Action::Read)?;
-    call.recognise(admin.store.get_key(call.caller.key).await?)?;
+    require_reader(admin, call).await?;
     let key = admin.store.get_key(id).await?.ok_or(AdminError::UnknownKey(id))?;
     call.require(Action::Read, &key)?;
     Ok(key)
@@ -27,8 +26,7 @@ pub async fn list_keys(
     filter: &KeyFilter,
     page: &PageRequest,
 ) -> Result<KeyPage, AdminError> {
-    call.require_some(Action::Read)?;
-    call.recognise(admin.store.get_key(call.caller.key).await?)?;
+    require_reader(admin, call).await?;
     if let Some(domain) = &filter.domain
         && !call.caller.may(Action::Read, domain)
     {
@@ -39,8 +37,7 @@ pub async fn list_keys(
 
 /// The key that a token opens, or would if it were live.
 pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, AdminError> {
-    call.require_some(Action::Read)?;
-    call.recognise(admin.store.get_key(call.caller.key).await?)?;
+    require_reader(admin, call).await?;
     let presented = PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| {
         AdminError::Invalid { field: "token", message: "has not the form or checksum of a token" }
     })?;
@@ -49,4 +46,10 @@ pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, 
     let key = key.ok_or(AdminError::UnknownToken)?;
     call.require(Action::Read, &key)?;
     Ok(key)
+}
+
+/// Whether the caller may read any key at all, and is still who the replica takes it for.
+async fn require_reader(admin: &Admin, call: &Call) -> Result<(), AdminError> {
+    call.require_some(Action::Read)?;
+    call.recognise(admin.store.get_key(call.caller.key).await?)
 }

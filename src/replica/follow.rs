@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock,
-    model::{id::KeyId, view::KeyRow},
+    model::{id::KeyId, time::BootTime, view::KeyRow},
     replica::Applier,
     store::{
         Store,
@@ -62,8 +62,7 @@ impl Follower {
                 error!(error = chain(&failure), "the change log is broken; loading all keys anew");
                 position = None;
                 // what was reached in another history promises nothing in this one
-                self.applier.reached(0, None);
-                self.reached.send_replace(0);
+                self.reach(0, None);
             } else if position != before || retry_after == RETRY_AFTER_MIN {
                 warn!(
                     error = chain(&failure),
@@ -133,8 +132,7 @@ impl Follower {
             let followed = reader.follow(&applied, &mut sink).await?;
             applied = followed.reached;
             *position = Some(applied.clone());
-            self.applier.reached(applied.revision, followed.complete.then_some(asked));
-            self.reached.send_replace(applied.revision);
+            self.reach(applied.revision, followed.complete.then_some(asked));
             if followed.complete {
                 let before = mode.unwrap_or_else(|| {
                     idle.notify_one();
@@ -143,6 +141,12 @@ impl Follower {
                 mode = Some(before.after(self.wait(wake).await));
             }
         }
+    }
+
+    /// Publishes a revision, first to decisions, then to those who wait for it.
+    fn reach(&mut self, revision: i64, complete_at: Option<BootTime>) {
+        self.applier.reached(revision, complete_at);
+        self.reached.send_replace(revision);
     }
 
     /// Waits for a reason to look.
@@ -168,8 +172,7 @@ impl Follower {
         if let Some(ids) = ids {
             self.applier.retain(&ids);
         }
-        self.applier.reached(position.revision, Some(started));
-        self.reached.send_replace(position.revision);
+        self.reach(position.revision, Some(started));
         let took_ms = clock::boot().since(started).as_millis();
         info!(keys, revision = position.revision, took_ms, "loaded all keys");
         Ok(position)

@@ -86,7 +86,8 @@ impl Replica {
     }
 
     /// How many secrets are known.
-    pub fn secrets(&self) -> usize {
+    #[cfg(test)]
+    fn secrets(&self) -> usize {
         self.keys.len()
     }
 }

@@ -99,13 +99,13 @@ pub(super) const ADMIN_EXISTS: &str = "-- keys.admin_exists
 impl Store {
     /// Whether there has ever been an admin key.
     pub async fn admin_exists(&self) -> Result<bool, StoreError> {
-        let rows = self.find(ADMIN_EXISTS, &[]).await?;
+        let rows = self.run(ADMIN_EXISTS, &[]).await?;
         rows.first().map_or(Ok(false), |row| field(row, "key", "found"))
     }
 
     /// A key by its id, deleted or not.
     pub async fn get_key(&self, id: KeyId) -> Result<Option<Key>, StoreError> {
-        let rows = self.find(GET, &[(&id, Type::UUID)]).await?;
+        let rows = self.run(GET, &[(&id, Type::UUID)]).await?;
         rows.first().map(key_from_row).transpose()
     }
 
@@ -116,7 +116,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Key>, StoreError> {
         let parameters: [Parameter<'_>; 2] = [(&digest, Type::BYTEA), (&now, Type::TIMESTAMPTZ)];
-        let rows = self.find(GET_BY_DIGEST, &parameters).await?;
+        let rows = self.run(GET_BY_DIGEST, &parameters).await?;
         rows.first().map(key_from_row).transpose()
     }
 
@@ -160,7 +160,7 @@ impl Store {
             place,
             (&(size + 1), Type::INT8), // one more tells whether there is a next page
         ];
-        let rows = self.find(&list_statement(page), &parameters).await?;
+        let rows = self.run(&list_statement(page), &parameters).await?;
         let mut keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
         let more = keys.len() > usize::from(page.size.keys());
         keys.truncate(usize::from(page.size.keys()));

@@ -17,6 +17,7 @@ use crate::{
     store::{
         Parameter, Store,
         error::StoreError,
+        in_time,
         row::{copied, field},
     },
 };
@@ -119,8 +120,8 @@ impl Store {
         &self,
         wake: Arc<Notify>,
     ) -> Result<(LogReader, impl Future<Output = ()> + Send + use<>), StoreError> {
-        let connecting = self.config().connect(NoTls);
-        let (client, mut connection) = in_time(STATEMENT_TIME_MAX, connecting).await?;
+        let connecting = self.config.connect(NoTls);
+        let (client, mut connection) = in_time(STATEMENT_TIME_MAX, connecting).await??;
         let driver = async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                 if let AsyncMessage::Notification(_) = message {
@@ -137,26 +138,26 @@ impl Store {
     pub async fn probe(&self) -> Result<(), StoreError> {
         let probe = "-- log.probe\nNOTIFY keyward, 'probe'";
         let session = self.session().await?;
-        in_time(STATEMENT_TIME_MAX, session.client.batch_execute(probe)).await
+        Ok(in_time(STATEMENT_TIME_MAX, session.client.batch_execute(probe)).await??)
     }
 }
 
 impl LogReader {
     /// Asks to be woken by commits. Success does not say that it works: a pooler may swallow it.
     pub async fn listen(&self) -> Result<(), StoreError> {
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("-- log.listen\nLISTEN keyward"))
-            .await
+        let listen = "-- log.listen\nLISTEN keyward";
+        Ok(in_time(STATEMENT_TIME_MAX, self.client.batch_execute(listen)).await??)
     }
 
     /// The last revision.
-    pub async fn head(&self) -> Result<Position, StoreError> {
-        let row = in_time(STATEMENT_TIME_MAX, self.client.query_typed_one(HEAD, &[])).await?;
+    async fn head(&self) -> Result<Position, StoreError> {
+        let row = in_time(STATEMENT_TIME_MAX, self.client.query_typed_one(HEAD, &[])).await??;
         position(&row, "log_head")
     }
 
     /// Reads all keys, and the place in history that they stand for.
     pub async fn load(&self, sink: &mut dyn Sink) -> Result<Position, StoreError> {
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??;
         let head = self.head().await?;
         let copying =
             async {
@@ -179,8 +180,8 @@ impl LogReader {
                 }
                 Ok::<_, StoreError>(())
             };
-        in_time(LOAD_TIME_MAX, copying).await?;
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await?;
+        in_time(LOAD_TIME_MAX, copying).await??;
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(head)
     }
 
@@ -194,23 +195,24 @@ impl LogReader {
         if self.head().await? == *applied {
             return Ok(Followed { reached: applied.clone(), complete: true });
         }
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await?;
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??;
         let head = self.head().await?;
         let target = head.revision.min(applied.revision.saturating_add(REVISIONS_MAX));
         let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&target, Type::INT8)];
-        let changes = in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await?;
+        let changes =
+            in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await??;
         let (reached, ids) = check(applied, &head, &changes)?;
         for ids in ids.chunks(KEYS_MAX) {
             self.keys_by_id(ids, sink).await?;
         }
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await?;
+        in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(Followed { complete: reached == head, reached })
     }
 
     async fn keys_by_id(&self, ids: &[KeyId], sink: &mut dyn Sink) -> Result<(), StoreError> {
         let parameters: [Parameter<'_>; 1] = [(&ids, Type::UUID_ARRAY)];
         let querying = self.client.query_typed(KEYS_BY_ID, &parameters);
-        let rows = in_time(STATEMENT_TIME_MAX, querying).await?;
+        let rows = in_time(STATEMENT_TIME_MAX, querying).await??;
         let mut gone: std::collections::HashSet<KeyId> = ids.iter().copied().collect();
         for row in &rows {
             let row = key_row(row)?;
@@ -291,15 +293,4 @@ fn key_row(row: &Row) -> Result<KeyRow<'_>, StoreError> {
             "retiring_expire_at",
         )?),
     })
-}
-
-async fn in_time<T, E, F>(limit: Duration, work: F) -> Result<T, StoreError>
-where
-    StoreError: From<E>,
-    F: Future<Output = Result<T, E>>,
-{
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => Ok(result?),
-        Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
-    }
 }

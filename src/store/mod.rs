@@ -35,6 +35,7 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    /// How to connect, for what needs a connection of its own.
     config: Config,
 }
 
@@ -65,11 +66,6 @@ impl Store {
         Ok(Self { pool, config })
     }
 
-    /// How to connect, for those that need a connection of their own.
-    const fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// A connection for one piece of work.
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(Session { client: self.pool.get().await? })
@@ -79,43 +75,28 @@ impl Store {
     pub async fn check_version(&self) -> Result<(), StoreError> {
         const VERSION: &str = "-- store.version
             SELECT current_setting('server_version_num')::int4 AS version";
-        self.read(async {
-            let session = self.session().await?;
-            let row = session.client.query_typed_one(VERSION, &[]).await?;
-            let version = row::field(&row, "store", "version")?;
-            if version < SERVER_VERSION_MIN {
-                return Err(StoreError::ServerTooOld { version });
-            }
-            Ok(())
-        })
-        .await
+        let rows = self.run(VERSION, &[]).await?;
+        let version = rows.first().map_or(Ok(0), |row| row::field(row, "store", "version"))?;
+        if version < SERVER_VERSION_MIN {
+            return Err(StoreError::ServerTooOld { version });
+        }
+        Ok(())
     }
 
-    /// What one statement finds, bounded in time on both sides.
-    async fn find(
+    /// Runs one statement in a transaction of its own, bounded in time on both sides.
+    async fn run(
         &self,
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.read(async {
+        in_time(OPERATION_TIME_MAX, async {
             let mut session = self.session().await?;
-            let tx = session.begin().await?;
+            let tx = session.begin(BOUNDS).await?;
             let rows = tx.query_typed(statement, parameters).await?;
             tx.commit().await?;
             Ok(rows)
         })
-        .await
-    }
-
-    /// Runs one read, bounded in time.
-    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        match tokio::time::timeout(OPERATION_TIME_MAX, work).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
-        }
+        .await?
     }
 
     /// Runs one transaction, again if it lost against another one, bounded in time.
@@ -134,16 +115,19 @@ impl Store {
                 }
             }
         };
-        match tokio::time::timeout(OPERATION_TIME_MAX, attempts).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into()).into()),
-        }
+        in_time(OPERATION_TIME_MAX, attempts).await?
     }
 
     /// Ends all connections.
     pub fn close(&self) {
         self.pool.close();
     }
+}
+
+/// Work that is given up when its time is over: the database is not there then.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
+    let result = tokio::time::timeout(limit, work).await;
+    result.map_err(|elapsed| StoreError::Unavailable(elapsed.into()))
 }
 
 /// A parameter of a statement and its type.
@@ -170,12 +154,12 @@ const BOUNDS: &str = "-- store.bounds
     SET LOCAL synchronous_commit = 'on'";
 
 impl Session {
-    /// Begins a transaction with our bounds, whatever the server's defaults are.
-    async fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+    /// Begins a transaction with these bounds, whatever the server's defaults are.
+    async fn begin(&mut self, bounds: &str) -> Result<Transaction<'_>, StoreError> {
         let client: &mut Client = &mut self.client;
         let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
         let tx = builder.start().await?;
-        tx.batch_execute(BOUNDS).await?;
+        tx.batch_execute(bounds).await?;
         Ok(tx)
     }
 }

@@ -1,7 +1,7 @@
 //! The schema: its migrations and whether it fits this program.
 
 use ring::digest;
-use tokio_postgres::{Client, IsolationLevel, Row, types::Type};
+use tokio_postgres::{Row, types::Type};
 
 use crate::{
     model::secret::Pepper,
@@ -77,10 +77,7 @@ impl Store {
     /// one does it.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let mut session = self.session().await?;
-        let client: &mut Client = &mut session.client;
-        let builder = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
-        let tx = builder.start().await?;
-        tx.batch_execute(BOUNDS).await?;
+        let tx = session.begin(BOUNDS).await?;
         tx.query_typed(LOCK, &[]).await?;
         let row = tx.query_typed_one(BASE_EXISTS, &[]).await?;
         if !field::<bool>(&row, "migration", "found")? {
@@ -105,38 +102,27 @@ impl Store {
 
     /// Checks that the schema is this program's, for who must not change it.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        self.read(async {
-            let session = self.session().await?;
-            let row = session.client.query_typed_one(BASE_EXISTS, &[]).await?;
-            let known = if field(&row, "migration", "found")? {
-                check(&session.client.query_typed(APPLIED, &[]).await?)?
-            } else {
-                0
-            };
-            if known < MIGRATIONS.len() {
-                let missing = MIGRATIONS.len() - known;
-                return Err(StoreError::Schema(format!(
-                    "{missing} migration(s) are missing; run `keyward migrate`"
-                )));
-            }
-            Ok(())
-        })
-        .await
+        let rows = self.run(BASE_EXISTS, &[]).await?;
+        let found = rows.first().map_or(Ok(false), |row| field(row, "migration", "found"))?;
+        let known = if found { check(&self.run(APPLIED, &[]).await?)? } else { 0 };
+        if known < MIGRATIONS.len() {
+            let missing = MIGRATIONS.len() - known;
+            return Err(StoreError::Schema(format!(
+                "{missing} migration(s) are missing; run `keyward migrate`"
+            )));
+        }
+        Ok(())
     }
 
     /// Refuses a pepper that the digests in the database are not keyed with. The first one that
     /// asks settles it.
     pub async fn recognise_pepper(&self, pepper: &Pepper) -> Result<(), StoreError> {
-        self.read(async {
-            let session = self.session().await?;
-            let verifier = pepper.verifier().to_vec();
-            let parameters: [Parameter<'_>; 1] = [(&verifier, Type::BYTEA)];
-            session.client.execute_typed(SET_PEPPER_VERIFIER, &parameters).await?;
-            let row = session.client.query_typed_one(PEPPER_VERIFIER, &[]).await?;
-            let stored: Vec<u8> = field(&row, "pepper", "verifier")?;
-            if stored == verifier { Ok(()) } else { Err(StoreError::WrongPepper) }
-        })
-        .await
+        let verifier = pepper.verifier().to_vec();
+        self.run(SET_PEPPER_VERIFIER, &[(&verifier, Type::BYTEA)]).await?;
+        let rows = self.run(PEPPER_VERIFIER, &[]).await?;
+        let stored: Vec<u8> =
+            rows.first().map_or(Ok(Vec::new()), |row| field(row, "pepper", "verifier"))?;
+        if stored == verifier { Ok(()) } else { Err(StoreError::WrongPepper) }
     }
 }
 

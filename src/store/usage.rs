@@ -22,14 +22,9 @@ impl Store {
     /// Notes when keys were last used. Keys that are gone are passed over.
     pub async fn record_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreError> {
         let (ids, times): (Vec<KeyId>, Vec<Timestamp>) = uses.iter().copied().unzip();
-        self.read(async {
-            let mut session = self.session().await?;
-            let tx = session.begin().await?;
-            let rows: [Parameter<'_>; 2] =
-                [(&ids, Type::UUID_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY)];
-            tx.execute_typed(RECORD, &rows).await?;
-            Ok(tx.commit().await?)
-        })
-        .await
+        let parameters: [Parameter<'_>; 2] =
+            [(&ids, Type::UUID_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY)];
+        self.run(RECORD, &parameters).await?;
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        Parameter, Session,
+        BOUNDS, Parameter, Session,
         audit::snapshot,
         error::StoreError,
         key_row::{KeyParameters, key_from_row},
@@ -149,7 +149,7 @@ impl std::fmt::Debug for WriteTx<'_> {
 impl Session {
     /// Begins a transaction that may change things.
     pub async fn write(&mut self, intent: Intent) -> Result<WriteTx<'_>, StoreError> {
-        let tx = self.begin().await?;
+        let tx = self.begin(BOUNDS).await?;
         Ok(WriteTx { tx, intent, changed: Vec::new() })
     }
 }

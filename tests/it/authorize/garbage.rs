@@ -1,65 +1,21 @@
 //! Bytes that no client of ours would send.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use keyward::rpc::pb::BatchAuthorizeRequest;
 use prost::Message;
 use tokio_stream::iter;
-use tonic::{
-    Code, Request, Status, Streaming,
-    client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
-};
+use tonic::{Code, Request, Status, Streaming, client::Grpc, transport::Channel};
 
 use crate::support::{
     client::{assert_invalid, may_read, reason_of, verdict},
     database::Database,
+    raw::Raw,
     server::{Server, connect},
 };
 
-/// Sends and returns messages as the bytes that they are.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Raw;
-
-impl Raw {
-    /// An `AuthorizeRequest` whose `key` is not UTF-8.
-    pub(super) const NOT_UTF8: Bytes = Bytes::from_static(b"\x0a\x01\xff");
-}
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
-}
+/// An `AuthorizeRequest` whose `key` is not UTF-8.
+pub(super) const NOT_UTF8: Bytes = Bytes::from_static(b"\x0a\x01\xff");
 
 async fn raw(channel: &Channel, method: &'static str, message: Bytes) -> Result<Bytes, Status> {
     let mut client = Grpc::new(channel.clone());

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::{StreamExt, iter, wrappers::ReceiverStream};
 use tonic::{Code, Status, Streaming};
 
-use super::garbage::{Raw, raw_stream};
+use super::garbage::{NOT_UTF8, raw_stream};
 use crate::support::{
     TIME_MAX,
     client::{assert_invalid, assert_status, create, may_read, new_key, verdict},
@@ -87,7 +87,7 @@ async fn a_stream_ends_at_what_is_no_message() {
     let database = Database::new();
     let server = Server::start(&database).await;
     let right = prost::Message::encode_to_vec(&may_read("unheard-of"));
-    let messages = vec![right.into(), Raw::NOT_UTF8];
+    let messages = vec![right.into(), NOT_UTF8];
     let channel = connect(server.authorize);
     let mut answers = raw_stream(channel, messages).await.unwrap();
     assert!(timeout(TIME_MAX, answers.message()).await.unwrap().is_ok());

@@ -1,6 +1,7 @@
 //! A change log that is not what it was, and rows that cannot be read.
 
 use keyward::rpc::pb::AuthorizeRequest;
+use tokio_postgres::Transaction;
 use tonic::Code;
 
 use crate::support::{
@@ -151,16 +152,23 @@ async fn a_head_that_does_not_fit_its_log_makes_the_replica_load_anew() {
     victim.recovers_to("401 KEY_INACTIVE", "ALLOWED").await;
 }
 
+impl Victim {
+    /// Stops the first key in a revision that the log then loses.
+    async fn stop_unlogged(&self, tx: &Transaction<'_>) {
+        let stop = "UPDATE keyward.key SET standing = 'inactive' WHERE display_name = 'First'";
+        tx.batch_execute(stop).await.unwrap();
+        let lost = conclude(tx, &[&self.first.key.id]).await;
+        let forget = format!("DELETE FROM keyward.change_log WHERE revision = {lost}");
+        tx.batch_execute(&forget).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_missing_revision_makes_the_replica_load_anew() {
     let victim = Victim::new().await;
     let mut client = victim.database.connect().await;
     let tx = client.transaction().await.unwrap();
-    let stop = "UPDATE keyward.key SET standing = 'inactive' WHERE display_name = 'First'";
-    tx.batch_execute(stop).await.unwrap();
-    let lost = conclude(&tx, &[&victim.first.key.id]).await;
-    let forget = format!("DELETE FROM keyward.change_log WHERE revision = {lost}");
-    tx.batch_execute(&forget).await.unwrap();
+    victim.stop_unlogged(&tx).await;
     conclude(&tx, &[&victim.second.key.id]).await;
     tx.commit().await.unwrap();
     victim.recovers_to("401 KEY_INACTIVE", "ALLOWED").await;
@@ -171,11 +179,7 @@ async fn a_log_that_ends_before_its_head_makes_the_replica_load_anew() {
     let victim = Victim::new().await;
     let mut client = victim.database.connect().await;
     let tx = client.transaction().await.unwrap();
-    let stop = "UPDATE keyward.key SET standing = 'inactive' WHERE display_name = 'First'";
-    tx.batch_execute(stop).await.unwrap();
-    let lost = conclude(&tx, &[&victim.first.key.id]).await;
-    let forget = format!("DELETE FROM keyward.change_log WHERE revision = {lost}");
-    tx.batch_execute(&forget).await.unwrap();
+    victim.stop_unlogged(&tx).await;
     tx.commit().await.unwrap();
     victim.recovers_to("401 KEY_INACTIVE", "ALLOWED").await;
 }

@@ -1,6 +1,8 @@
 //! Requests byte by byte, for what a generated client cannot send.
 
+use bytes::{Buf, BufMut, Bytes};
 use keyward::rpc::pb;
+use prost::Message;
 use tonic::{
     Request, Status,
     client::Grpc,
@@ -28,18 +30,20 @@ pub(crate) async fn call(
     client.ready().await.unwrap();
     let path = format!("/keyward.v1.KeyAdmin/{method}");
     let path = PathAndQuery::from_maybe_shared(path).unwrap();
-    let mut request = Request::new(bytes);
+    let mut request = Request::new(Bytes::from(bytes));
     let bearer = format!("Bearer {token}").parse().unwrap();
     request.metadata_mut().insert("authorization", bearer);
-    let response = client.unary(request, path, Bytes).await?;
-    Ok(response.into_inner())
+    let response = client.unary(request, path, Raw).await?;
+    Ok(pb::CreateKeyResponse::decode(response.into_inner()).unwrap())
 }
 
-struct Bytes;
+/// Sends and returns messages as the bytes that they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw;
 
-impl Codec for Bytes {
-    type Encode = Vec<u8>;
-    type Decode = pb::CreateKeyResponse;
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -52,21 +56,21 @@ impl Codec for Bytes {
     }
 }
 
-impl Encoder for Bytes {
-    type Item = Vec<u8>;
+impl Encoder for Raw {
+    type Item = Bytes;
     type Error = Status;
 
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        bytes::BufMut::put_slice(buffer, &item);
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
         Ok(())
     }
 }
 
-impl Decoder for Bytes {
-    type Item = pb::CreateKeyResponse;
+impl Decoder for Raw {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        Ok(Some(prost::Message::decode(buffer).unwrap()))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

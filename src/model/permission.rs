@@ -6,6 +6,7 @@ const GRANTS_MAX: usize = 100;
 const TEXT_BYTES_MAX: usize = 200;
 const WORDS_MAX: usize = 16;
 const ANY_WORD: &str = "*";
+const ACTION: &str = "{action}";
 
 /// A permission as a request needs it: dotted words, no `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,44 @@ impl<'a> Permission<'a> {
     /// The permission.
     pub const fn as_str(&self) -> &'a str {
         self.0
+    }
+}
+
+/// A permission that is another for reading than for writing: a whole word of it may be `{action}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionPermission {
+    text: Box<str>,
+    read: Box<str>,
+    write: Box<str>,
+}
+
+impl ActionPermission {
+    /// Reads a permission in which a whole word may be `{action}`.
+    pub fn parse(text: &str) -> Result<Self, InvalidPermission> {
+        let with = |action| {
+            let words: Vec<&str> =
+                text.split('.').map(|word| if word == ACTION { action } else { word }).collect();
+            words.join(".")
+        };
+        let (read, write) = (with("read"), with("write"));
+        Permission::parse(&read)?;
+        Permission::parse(&write)?;
+        Ok(Self { text: text.into(), read: read.into(), write: write.into() })
+    }
+
+    /// The permission as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What is needed to read: `{action}` is `read`.
+    pub fn read(&self) -> Permission<'_> {
+        Permission(&self.read)
+    }
+
+    /// What is needed to write: `{action}` is `write`.
+    pub fn write(&self) -> Permission<'_> {
+        Permission(&self.write)
     }
 }
 
@@ -91,6 +130,34 @@ impl Grant {
     /// Whether whatever `other` covers, this covers too.
     pub fn covers_grant(&self, other: &Self) -> bool {
         covers(&self.pattern, &other.pattern)
+    }
+
+    /// The grant that covers exactly what both cover, if there is anything that both cover.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let pattern = meet(&self.pattern, &other.pattern)?;
+        for side in [self, other] {
+            if *side.pattern == *pattern {
+                return Some(side.clone());
+            }
+        }
+        // no permission is longer than a grant may be, so one that would be covers nothing
+        check_size(&pattern).ok()?;
+        Some(Self { text: pattern.clone().into(), pattern: pattern.into() })
+    }
+}
+
+/// Word by word: the narrower of the two, and all words of the longer. Two different words leave
+/// nothing that both cover.
+fn meet(one: &str, other: &str) -> Option<String> {
+    let (mut ones, mut others) = (one.split('.'), other.split('.'));
+    let mut words = Vec::new();
+    loop {
+        words.push(match (ones.next(), others.next()) {
+            (None, None) => return Some(words.join(".")),
+            (Some(word), None | Some(ANY_WORD)) | (None | Some(ANY_WORD), Some(word)) => word,
+            (Some(word), Some(same)) if word == same => word,
+            (Some(_), Some(_)) => return None,
+        });
     }
 }
 
@@ -142,6 +209,11 @@ impl Grants {
         self.0.iter().any(|grant| grant.covers(needed))
     }
 
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first of `others` that these do not cover.
     pub fn first_uncovered<'a>(&self, others: &'a Self) -> Option<&'a Grant> {
         others.0.iter().find(|other| !self.0.iter().any(|grant| grant.covers_grant(other)))
@@ -154,127 +226,4 @@ impl Grants {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn covers(grant: &str, needed: &str) -> bool {
-        Grant::parse(grant).unwrap().covers(Permission::parse(needed).unwrap())
-    }
-
-    #[test]
-    fn grants_cover_what_the_grammar_says() {
-        for (grant, needed, expected) in [
-            ("systems.read", "systems.read", true),
-            ("systems", "systems", true),
-            ("systems", "systems.read", true),
-            ("systems", "systems.zones.write", true),
-            ("systems", "system", false),
-            ("systems", "systemsx.read", false),
-            ("systems.read", "systems", false),
-            ("systems.read", "systems.write", false),
-            ("*.read", "systems.read", true),
-            ("*.read", "systems.read.own", true),
-            ("*.read", "systems.zones.read", false),
-            ("*.read", "read", false),
-            ("systems.*.read", "systems.zones.read", true),
-            ("systems.*", "systems", false),
-            ("*", "systems", true),
-            ("*", "systems.zones.write", true),
-            ("public", "systems.write", true),
-            ("public.read", "systems.read", true),
-            ("public.read", "systems.write", false),
-            ("public.write", "systems.write", true),
-        ] {
-            assert_eq!(covers(grant, needed), expected, "{grant} {needed}");
-        }
-    }
-
-    #[test]
-    fn a_wild_word_is_covered_by_a_wild_word_alone() {
-        let grant = |text| Grant::parse(text).unwrap();
-        for (wide, narrow, expected) in [
-            ("systems", "systems.read", true),
-            ("systems", "systems.*", true),
-            ("*", "public", true),
-            ("*.read", "public.read", true),
-            ("systems.read", "*.read", false),
-            ("systems", "*", false),
-            ("*.*", "*", false),
-            ("keyward", "keyward.keys.read", true),
-        ] {
-            assert_eq!(grant(wide).covers_grant(&grant(narrow)), expected, "{wide} {narrow}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_refused() {
-        use InvalidPermission::{Alias, PartOfWord, Size, Word};
-        let deep = ["a"; 17].join(".");
-        let long = "a".repeat(201);
-        for (text, expected) in [
-            ("", Size),
-            (&deep, Size),
-            (&long, Size),
-            (".", Word),
-            ("a..b", Word),
-            ("a.", Word),
-            ("A", Word),
-            ("a b", Word),
-            ("sÿstems", Word),
-            ("sys*", PartOfWord),
-            ("**", PartOfWord),
-            ("public.systems", Alias),
-            ("public.*", Alias),
-        ] {
-            assert_eq!(Grant::parse(text), Err(expected), "{text}");
-        }
-        assert_eq!(Permission::parse("*.read"), Err(Word));
-        assert_eq!(Grants::parse(&["a", "b", "a"]), Err((2, InvalidPermission::Duplicate)));
-        assert_eq!(Grants::parse(&["a", ".", "a"]), Err((1, Word)));
-    }
-
-    fn pattern() -> impl Strategy<Value = String> {
-        prop::collection::vec(prop_oneof!["[ab]", Just(String::from("*"))], 1..4)
-            .prop_map(|words| words.join("."))
-    }
-
-    proptest! {
-        #[test]
-        fn a_grant_covers_a_grant_only_if_it_covers_all_that_it_covers(
-            wide in pattern(), narrow in pattern(), needed in "[abc](\\.[abc]){0,4}",
-        ) {
-            let (wide, narrow) = (Grant::parse(&wide).unwrap(), Grant::parse(&narrow).unwrap());
-            let needed = Permission::parse(&needed).unwrap();
-            if wide.covers_grant(&narrow) && narrow.covers(needed) {
-                prop_assert!(wide.covers(needed));
-            }
-        }
-
-        #[test]
-        fn one_more_grant_never_turns_yes_into_no(
-            first in pattern(), more in pattern(), needed in "[abc](\\.[abc]){0,4}",
-        ) {
-            prop_assume!(first != more);
-            let needed = Permission::parse(&needed).unwrap();
-            let one = Grants::parse(&[&first]).unwrap();
-            let two = Grants::parse(&[&first, &more]).unwrap();
-            prop_assert!(!one.cover(needed) || two.cover(needed));
-        }
-
-        #[test]
-        fn a_longer_grant_never_covers_more(grant in pattern(), word in "[ab*]", needed in "[abc](\\.[abc]){0,4}") {
-            let needed = Permission::parse(&needed).unwrap();
-            let narrower = Grant::parse(&format!("{grant}.{word}")).unwrap();
-            prop_assert!(!narrower.covers(needed) || Grant::parse(&grant).unwrap().covers(needed));
-        }
-
-        #[test]
-        fn any_text_is_read_or_refused(text in ".*") {
-            if let Ok(grant) = Grant::parse(&text) {
-                prop_assert_eq!(grant.as_str(), text);
-            }
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,9 @@
 //! Everything here is parsed once, at the door, and is right from then on. This room is pure: no
 //! I/O, no clock, no logger; time and randomness are arguments.
 
+pub mod address;
 pub mod caller;
+pub mod customer;
 pub mod environment;
 #[cfg(test)]
 pub(crate) mod fixture;

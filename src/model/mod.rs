@@ -15,6 +15,7 @@ pub mod label;
 pub mod list;
 pub mod permission;
 pub mod route;
+pub mod route_map;
 pub mod secret;
 pub mod text;
 pub mod time;

@@ -118,6 +118,20 @@ fn is_look_alike(char: char) -> bool {
     )
 }
 
+/// The bytes that a text with escapes stands for.
+pub(super) fn unescaped(text: &str) -> impl Iterator<Item = u8> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if let Some((byte, after)) = split_escape(rest) {
+            rest = after;
+            return Some(byte);
+        }
+        let byte = rest.bytes().next()?;
+        rest = rest.get(1..)?;
+        Some(byte)
+    })
+}
+
 /// The methods that a rule is for. Empty: any method, also none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Methods(Box<[Box<str>]>);
@@ -279,4 +293,4 @@ impl RouteRules {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

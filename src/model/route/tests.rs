@@ -41,7 +41,7 @@ fn rules_match_what_the_grammar_says() {
 }
 
 /// Each is a way in which proxies and servers have been made to disagree.
-const AMBIGUOUS: [&str; 119] = [
+pub(in crate::model) const AMBIGUOUS: [&str; 119] = [
     "",
     "api",
     "*",
@@ -331,6 +331,12 @@ proptest! {
                 prop_assert!(!decoded.chars().any(char::is_control), "{} {}", path, decoded);
             }
         }
+    }
+
+    #[test]
+    fn what_is_unescaped_is_what_a_decoder_reads(segment in "(%C3%A9|%40|%f0%9f%94%91|[ab@])*") {
+        let bytes: Vec<u8> = unescaped(&segment).collect();
+        prop_assert_eq!(String::from_utf8(bytes).unwrap(), decoded_thoroughly(&segment));
     }
 
     #[test]

@@ -6,15 +6,22 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 2] = ["proto/keyward/v1/authorize.proto", "proto/keyward/v1/key_admin.proto"];
+const PROTOS: [&str; 4] = [
+    "proto/keyward/v1/access_admin.proto",
+    "proto/keyward/v1/authorize.proto",
+    "proto/keyward/v1/key_admin.proto",
+    "proto/keyward/v1/self_service.proto",
+];
 
 /// Messages that hold a token: prost would print it in `Debug`, `rpc::redact` writes one that does not.
-const SECRET_MESSAGES: [&str; 5] = [
+const SECRET_MESSAGES: [&str; 7] = [
     "keyward.v1.AuthorizeRequest",
     "keyward.v1.BatchAuthorizeRequest",
     "keyward.v1.CreateKeyResponse",
     "keyward.v1.RegenerateKeyResponse",
     "keyward.v1.LookupKeyRequest",
+    "keyward.v1.ExplainKeyRequest",
+    "keyward.v1.RegenerateMyKeyResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

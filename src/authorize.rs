@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use crate::{
-    decide::{Decision, Question, Reason, Subject, decide},
+    decide::{
+        Decision, Question, Reason, Subject, decide,
+        explain::{Explanation, explain},
+    },
     model::{
         secret::{Brand, Pepper, PresentedKey},
         time::{Now, Timestamp},
@@ -36,6 +39,15 @@ pub enum Record {
     Nothing,
 }
 
+/// Whether what each check comes to is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explain {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
 /// A decision and what it was made with.
 #[derive(Debug)]
 pub struct Outcome {
@@ -45,6 +57,8 @@ pub struct Outcome {
     pub key: Option<Arc<KeyView>>,
     /// What the replica knew.
     pub knowledge: Knowledge,
+    /// What each check came to, if that was asked for.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// Decides whether the presented key may do what is asked, with knowledge of at least
@@ -55,16 +69,27 @@ pub fn authorize(
     question: &Question<'_>,
     terms: Terms,
 ) -> Result<Outcome, NotReady> {
-    let Terms { now, revision_min, record } = terms;
+    let Terms { now, revision_min, record, explain: wanted } = terms;
     let knowledge = hot.replica.knowledge(now.boot, revision_min)?;
-    let found = find(hot, presented);
-    let subject = match &found {
-        Found::Missing => Subject::Missing,
-        Found::Malformed => Subject::Malformed,
-        Found::Unknown => Subject::Unknown,
-        Found::Key(key, secret_end) => Subject::Known { key, secret_end: *secret_end },
+    let (found, decision, explanation) = loop {
+        let settlings = hot.replica.settlings();
+        let found = find(hot, presented);
+        let subject = match &found {
+            Found::Missing => Subject::Missing,
+            Found::Malformed => Subject::Malformed,
+            Found::Unknown => Subject::Unknown,
+            Found::Key(key, secret_end) => Subject::Known { key, secret_end: *secret_end },
+        };
+        let decision = decide(subject, question, now.wall);
+        let explanation = match wanted {
+            Explain::Yes => Some(Box::new(explained(subject, decision, question, now.wall))),
+            Explain::No => None,
+        };
+        // a change that was completed meanwhile may have been seen in part
+        if hot.replica.settlings() == settlings {
+            break (found, decision, explanation);
+        }
     };
-    let decision = decide(subject, question, now.wall);
     let key = match found {
         Found::Key(key, _) if decision != Decision::Deny(Reason::KeyUnknown) => Some(key),
         _ => None,
@@ -72,7 +97,19 @@ pub fn authorize(
     if let (Decision::Allow, Record::Use, Some(key)) = (decision, record, &key) {
         hot.ledger.record(key, now.wall);
     }
-    Ok(Outcome { decision, key, knowledge })
+    Ok(Outcome { decision, key, knowledge, explanation })
+}
+
+/// Of a key that is unknown here nothing is told: it may be one that who asks may not read.
+fn explained(
+    subject: Subject<'_>,
+    decision: Decision,
+    question: &Question<'_>,
+    now: Timestamp,
+) -> Explanation {
+    let told =
+        if decision == Decision::Deny(Reason::KeyUnknown) { Subject::Unknown } else { subject };
+    explain(told, question, now)
 }
 
 /// Under which terms to decide.
@@ -84,6 +121,8 @@ pub struct Terms {
     pub revision_min: i64,
     /// Whether to note the use.
     pub record: Record,
+    /// Whether to tell what each check comes to.
+    pub explain: Explain,
 }
 
 enum Found {

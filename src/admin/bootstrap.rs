@@ -6,10 +6,13 @@ use crate::{
         create::{CreateKey, draft, insert},
     },
     model::{
+        address::AddressRules,
         caller::Actor,
-        environment::{DomainName, EnvironmentName},
+        customer::Customers,
+        group::{GroupNames, Groups},
         key::{Settings, Validity},
         label::Labels,
+        name::{DomainName, EnvironmentName},
         permission::Grants,
         route::RouteRules,
         text::{DisplayName, Prose},
@@ -38,8 +41,12 @@ pub async fn make_root_key(
 ) -> Result<Option<Opened>, AdminError> {
     let command = CreateKey {
         domain: DomainName::from_stored(DomainName::OF_ADMINS),
-        environment: EnvironmentName::from_stored(EnvironmentName::OF_ADMINS),
+        environment: Some(EnvironmentName::from_stored(EnvironmentName::OF_ADMINS)),
+        display_name: None,
         settings: root_settings()?,
+        user: None,
+        groups: GroupNames::default(),
+        template: None,
         request: None,
         effect: Effect::Apply,
     };
@@ -53,13 +60,13 @@ pub async fn make_root_key(
                 tx.abandon().await?;
                 return Ok(None);
             }
-            insert(admin, tx, &command, &draft).await.map(Some)
+            insert(admin, tx, draft.clone(), Effect::Apply).await.map(Some)
         })
         .await
 }
 
-const fn intent(now: Timestamp) -> Intent {
-    Intent { action: "keys.bootstrap", actor: Actor::Bootstrap, peer: None, time: now }
+fn intent(now: Timestamp) -> Intent {
+    Intent { action: "keys.bootstrap".into(), actor: Actor::Bootstrap, peer: None, time: now }
 }
 
 fn root_settings() -> Result<Settings, StoreError> {
@@ -72,5 +79,12 @@ fn root_settings() -> Result<Settings, StoreError> {
         route_rules: RouteRules::default(),
         validity: Validity::default(),
         labels: Labels::default(),
+        user: None,
+        groups: Groups::default(),
+        customers: Customers::default(),
+        addresses: AddressRules::default(),
+        managed_by: None,
+        self_regenerate: false,
+        delegation: None,
     })
 }

@@ -3,11 +3,11 @@
 use crate::{
     admin::{
         Admin, AdminError, Call, Changed, Effect, Target,
-        change::{Task, change},
+        change::{ReachOf, Task, change, finish},
     },
     model::{
         caller::{Action, Actor},
-        key::{Revocation, RevocationReason},
+        key::{Refusal, Revocation, RevocationReason},
         text::Prose,
     },
 };
@@ -18,7 +18,8 @@ pub async fn activate_key(
     call: &Call,
     target: &Target,
 ) -> Result<Changed, AdminError> {
-    let task = Task { name: "keys.activate", action: Action::Write, target, effect: Effect::Apply };
+    let task =
+        Task { name: "keys.activate", action: Action::Write, reach: ReachOf::Letting, target };
     change(admin, call, &task, |key| Ok(key.activate(call.now)?)).await
 }
 
@@ -29,7 +30,7 @@ pub async fn deactivate_key(
     target: &Target,
 ) -> Result<Changed, AdminError> {
     let task =
-        Task { name: "keys.deactivate", action: Action::Write, target, effect: Effect::Apply };
+        Task { name: "keys.deactivate", action: Action::Write, reach: ReachOf::Stopping, target };
     change(admin, call, &task, |key| Ok(key.deactivate(call.now)?)).await
 }
 
@@ -41,7 +42,8 @@ pub async fn revoke_key(
     reason: RevocationReason,
     comment: &Prose,
 ) -> Result<Changed, AdminError> {
-    let task = Task { name: "keys.revoke", action: Action::Revoke, target, effect: Effect::Apply };
+    let task =
+        Task { name: "keys.revoke", action: Action::Revoke, reach: ReachOf::Emergency, target };
     change(admin, call, &task, |key| {
         let by = Actor::Key(call.caller.key);
         let revocation = Revocation { reason, comment: comment.clone(), time: call.now, by };
@@ -57,26 +59,43 @@ pub async fn delete_key(
     target: &Target,
     confirm: &str,
 ) -> Result<Changed, AdminError> {
-    let task = Task { name: "keys.delete", action: Action::Delete, target, effect: Effect::Apply };
+    let task =
+        Task { name: "keys.delete", action: Action::Delete, reach: ReachOf::Stopping, target };
     change(admin, call, &task, |key| {
         if key.settings.display_name.as_str() != confirm {
-            return Err(AdminError::Invalid {
-                field: "confirm",
-                message: "must be the key's display name, letter for letter",
-            });
+            return Err(AdminError::invalid(
+                "confirm",
+                "must be the key's display name, letter for letter",
+            ));
         }
         Ok(key.delete(call.now)?)
     })
     .await
 }
 
-/// Brings a deleted key back.
+/// Brings a deleted key back, unless its user was deleted meanwhile.
 pub async fn undelete_key(
     admin: &Admin,
     call: &Call,
     target: &Target,
 ) -> Result<Changed, AdminError> {
     let task =
-        Task { name: "keys.undelete", action: Action::Delete, target, effect: Effect::Apply };
-    change(admin, call, &task, |key| Ok(key.undelete(call.now)?)).await
+        Task { name: "keys.undelete", action: Action::Delete, reach: ReachOf::Letting, target };
+    let subject = target.id.to_string();
+    admin
+        .attempt(call, (task.name, &subject), || async {
+            call.require_some(task.action)?;
+            let mut session = admin.store.session().await?;
+            let tx = call.begin(&mut session, task.name).await?;
+            let before = task.lock(&tx, call).await?;
+            let mut key = before.clone();
+            let change = key.undelete(call.now)?;
+            if let Some(user) = &key.settings.user
+                && !tx.user_is_there(user.uid).await?
+            {
+                return Err(Refusal::UserGone.into());
+            }
+            finish(tx, (&before, key), change, Effect::Apply).await
+        })
+        .await
 }

@@ -6,29 +6,38 @@
 pub mod bootstrap;
 mod change;
 pub mod create;
+pub mod denial;
+pub mod explain;
+pub mod holder;
 pub mod lifecycle;
 pub mod read;
 pub mod regenerate;
+mod resolve;
+pub mod things;
 pub mod update;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
+use tracing::warn;
 
 use crate::{
+    admin::denial::Denial,
     model::{
-        caller::{Action, Actor, Caller},
+        caller::{Actor, Caller},
         id::KeyId,
-        key::{Key, KeyState, Refusal, Secret, Settings},
+        key::{Key, KeyState, Refusal, Secret},
+        record::{Kind, ThingName},
         secret::{Brand, NoRandomness, Pepper, Token},
         time::Timestamp,
     },
     store::{
-        MayBeConflict, Session, Store,
+        MayBeConflict, Session, Store, audit,
         error::StoreError,
         write::{Claim, Intent, RepeatableRequest, WriteTx},
     },
+    telemetry::chain,
 };
 
 /// What the functions of this room work with.
@@ -91,38 +100,70 @@ pub struct Opened {
     pub token: Option<Token>,
 }
 
+/// A thing after a change, and the revision that knows of it.
+#[derive(Clone, Debug)]
+pub struct Written<T> {
+    /// The thing.
+    pub thing: T,
+    /// The revision.
+    pub revision: i64,
+}
+
 /// Why an operator's call failed.
 #[derive(Debug, Error)]
 pub enum AdminError {
-    /// The caller lacks the permission that this takes.
-    #[error("this needs the permission {permission}")]
-    NotPermitted {
-        /// The one that is missing.
-        permission: &'static str,
-    },
+    /// The caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The caller's key was stopped, and this replica has not heard of it yet.
     #[error("the admin key is not active any more")]
     CallerStopped,
-    /// The caller's permissions or its expiry were changed, and this replica has not heard of it yet.
+    /// What the caller may do, from where or until when was changed, and this replica has not heard of
+    /// it yet.
     #[error("the admin key was changed just now; try again")]
     CallerChanged,
-    /// The admin key concerned may do what the caller may not.
-    #[error("the admin key has or would have the permission {grant}, which the caller lacks")]
-    OutranksCaller {
-        /// The first such permission.
-        grant: Box<str>,
-    },
-    /// The admin key concerned lasts longer than the caller.
-    #[error("the admin key lasts or would last longer than the caller's own")]
-    OutlivesCaller,
     /// No such key.
     #[error("there is no key {0}")]
     UnknownKey(KeyId),
     /// No key has this token.
     #[error("no key has this token")]
     UnknownToken,
-    /// The key has changed since the caller saw it.
-    #[error("the key has the etag {present} now; read it again")]
+    /// No such thing.
+    #[error("there is no {} {name}", .kind.as_str())]
+    NotFound {
+        /// Its kind.
+        kind: Kind,
+        /// What it was looked for by.
+        name: ThingName,
+    },
+    /// There is one of that name already.
+    #[error("there is a {} {name} already", .kind.as_str())]
+    Exists {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: ThingName,
+    },
+    /// Others refer to it.
+    #[error("{message}")]
+    InUse {
+        /// Its kind.
+        kind: Kind,
+        /// Who refers to it, and what to do.
+        message: String,
+        /// The same for programs, by name.
+        details: Vec<(&'static str, String)>,
+    },
+    /// Keyward itself needs it.
+    #[error("{name} is needed by Keyward itself: admin keys are of it")]
+    Protected {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: ThingName,
+    },
+    /// It has changed since the caller saw it.
+    #[error("it has the etag {present} now; read it again")]
     StaleEtag {
         /// The etag that it has.
         present: Box<str>,
@@ -134,9 +175,9 @@ pub enum AdminError {
     #[error("{field} {message}")]
     Invalid {
         /// The field of the request.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What it must be.
-        message: &'static str,
+        message: Cow<'static, str>,
     },
     /// No randomness for a token or an id.
     #[error(transparent)]
@@ -144,6 +185,13 @@ pub enum AdminError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// A value that cannot be.
+    const fn invalid(field: &'static str, message: &'static str) -> Self {
+        Self::Invalid { field: Cow::Borrowed(field), message: Cow::Borrowed(message) }
+    }
 }
 
 impl MayBeConflict for AdminError {
@@ -165,6 +213,25 @@ impl Opened {
 }
 
 impl Admin {
+    /// Does a change, again if it lost against another one. What is refused for want of rights
+    /// leaves a note of that.
+    async fn attempt<T, F: Future<Output = Result<T, AdminError>>>(
+        &self,
+        call: &Call,
+        (action, subject): (&str, &str),
+        work: impl Fn() -> F,
+    ) -> Result<T, AdminError> {
+        let result = self.store.retry(work).await;
+        if let Err(AdminError::Denied(denial)) = &result {
+            let intent = &call.intent(action);
+            let refusal = audit::Refusal { intent, subject, reason: denial.reason() };
+            if let Err(error) = self.store.note_refusal(&refusal).await {
+                warn!(error = chain(&error), action, subject, "a refusal could not be noted");
+            }
+        }
+        result
+    }
+
     fn new_id(&self, now: Timestamp) -> Result<KeyId, NoRandomness> {
         let mut bytes = [0; 10];
         self.random.fill(&mut bytes).map_err(|ring::error::Unspecified| NoRandomness)?;
@@ -184,10 +251,10 @@ impl Admin {
             Claim::Repeated(id) => {
                 tx.lock_key(id).await?.ok_or(AdminError::UnknownKey(id)).map(Some)
             }
-            Claim::Other => Err(AdminError::Invalid {
-                field: "request_id",
-                message: "must be a new one: another request had it within the last 24 hours",
-            }),
+            Claim::Other => Err(AdminError::invalid(
+                "request_id",
+                "must be a new one: another request had it within the last 24 hours",
+            )),
         }
     }
 
@@ -207,16 +274,20 @@ impl Admin {
 }
 
 impl Call {
+    /// What the caller is about to do.
+    fn intent(&self, action: &str) -> Intent {
+        let actor = Actor::Key(self.caller.key);
+        Intent { action: action.to_owned(), actor, peer: self.peer, time: self.now }
+    }
+
     /// Begins a change. Nobody can stop the caller's key between this and the end, so that no change
     /// follows the answer that it is stopped.
     async fn begin<'a>(
         &self,
         session: &'a mut Session,
-        action: &'static str,
+        action: &str,
     ) -> Result<WriteTx<'a>, AdminError> {
-        let actor = Actor::Key(self.caller.key);
-        let intent = Intent { action, actor, peer: self.peer, time: self.now };
-        let tx = session.write(intent).await?;
+        let tx = session.write(self.intent(action)).await?;
         self.recognise(tx.share_key(self.caller.key).await?)?;
         Ok(tx)
     }
@@ -228,10 +299,13 @@ impl Call {
             key.state(self.now) == KeyState::Active
                 && key.is_opened_by(&self.caller.digest, self.now)
         });
+        let profile = &self.caller.profile;
         match key {
             None => Err(AdminError::CallerStopped),
             Some(Key { settings, .. })
-                if settings.grants != self.caller.profile.grants
+                if settings.grants != profile.grants
+                    || settings.delegation != profile.delegation
+                    || settings.addresses != profile.addresses
                     || settings.validity.end() != self.caller.expire =>
             {
                 Err(AdminError::CallerChanged)
@@ -239,56 +313,12 @@ impl Call {
             Some(_) => Ok(()),
         }
     }
-
-    /// Whether the caller may do this to any key at all; asked before the database is.
-    fn require_some(&self, action: Action) -> Result<(), AdminError> {
-        let reach = self.caller.reach(action);
-        if reach.keys || reach.admins {
-            Ok(())
-        } else {
-            Err(AdminError::NotPermitted { permission: action.names().0 })
-        }
-    }
-
-    /// Whether the caller may do this to this key.
-    fn require(&self, action: Action, key: &Key) -> Result<(), AdminError> {
-        if !self.caller.may(action, &key.domain) {
-            return Err(AdminError::NotPermitted { permission: action.permission(&key.domain) });
-        }
-        match action {
-            Action::Read => Ok(()),
-            Action::Write | Action::Revoke | Action::Delete => {
-                self.require_rank(key, &key.settings)
-            }
-        }
-    }
-
-    /// Nobody makes or touches an admin key that may do more, or for longer, than the caller.
-    fn require_rank(&self, key: &Key, settings: &Settings) -> Result<(), AdminError> {
-        if !key.domain.is_of_admins() {
-            return Ok(());
-        }
-        if let Some(grant) = self.caller.profile.grants.first_uncovered(&settings.grants) {
-            return Err(AdminError::OutranksCaller { grant: grant.as_str().into() });
-        }
-        if settings.validity.end() > self.caller.expire {
-            return Err(AdminError::OutlivesCaller);
-        }
-        Ok(())
-    }
 }
 
-impl Target {
-    /// Reads the key, keeps others from it, and checks that the caller may and means this version.
-    async fn lock(&self, tx: &WriteTx<'_>, call: &Call, action: Action) -> Result<Key, AdminError> {
-        let key = tx.lock_key(self.id).await?.ok_or(AdminError::UnknownKey(self.id))?;
-        call.require(action, &key)?;
-        let present = key.etag();
-        match &self.etag {
-            Some(etag) if **etag != *present => {
-                Err(AdminError::StaleEtag { present: present.into() })
-            }
-            _ => Ok(key),
-        }
+/// Whether an etag that a caller sent, if it did, is the present one.
+fn check_etag(sent: Option<&str>, present: &str) -> Result<(), AdminError> {
+    match sent {
+        Some(etag) if etag != present => Err(AdminError::StaleEtag { present: present.into() }),
+        _ => Ok(()),
     }
 }

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    admin::{Admin, AdminError, Call, Opened, Target},
-    model::caller::Action,
-    store::{error::StoreError, write::RepeatableRequest},
+    admin::{
+        Admin, AdminError, Call, Opened, Target,
+        change::{ReachOf, Task},
+    },
+    model::{caller::Action, key::Key, time::Timestamp},
+    store::{
+        error::StoreError,
+        write::{RepeatableRequest, WriteTx},
+    },
 };
 
 /// What is wanted.
@@ -25,26 +31,42 @@ pub async fn regenerate_key(
     call: &Call,
     command: &RegenerateKey,
 ) -> Result<Opened, AdminError> {
-    call.require_some(Action::Write)?;
-    let overlap_end = (!command.overlap.is_zero()).then(|| call.now.after(command.overlap));
+    let task = Task {
+        name: "keys.regenerate",
+        action: Action::Write,
+        reach: ReachOf::Letting,
+        target: &command.target,
+    };
+    let subject = command.target.id.to_string();
     admin
-        .store
-        .retry(|| async {
+        .attempt(call, (task.name, &subject), || async {
+            call.require_some(task.action)?;
             let mut session = admin.store.session().await?;
-            let mut tx = call.begin(&mut session, "keys.regenerate").await?;
+            let tx = call.begin(&mut session, task.name).await?;
             let request = command.request.as_ref();
             if let Some(key) = Admin::earlier(&tx, request, command.target.id).await? {
-                call.require(Action::Write, &key)?;
+                call.require_key(task.action, &key)?;
                 return Opened::nothing(key, tx).await;
             }
-            let before = command.target.lock(&tx, call, Action::Write).await?;
-            let Some((token, secret)) = admin.new_token(&tx, &before).await? else {
-                return Err(StoreError::corrupt("key", "environment", "unknown").into());
-            };
-            let mut key = before.clone();
-            key.regenerate(secret, overlap_end, call.now)?;
-            tx.update_key(&before, &key).await?;
-            Opened::commit(key, token, tx).await
+            let before = task.lock(&tx, call).await?;
+            renew(admin, (tx, before), command.overlap, call.now).await
         })
         .await
+}
+
+/// Gives a locked key a new token and ends the transaction.
+pub(super) async fn renew(
+    admin: &Admin,
+    (mut tx, before): (WriteTx<'_>, Key),
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<Opened, AdminError> {
+    let Some((token, secret)) = admin.new_token(&tx, &before).await? else {
+        return Err(StoreError::corrupt("key", "environment", "unknown").into());
+    };
+    let overlap_end = (!overlap.is_zero()).then(|| now.after(overlap));
+    let mut key = before.clone();
+    key.regenerate(secret, overlap_end, now)?;
+    tx.update_key(&before, &key).await?;
+    Opened::commit(key, token, tx).await
 }

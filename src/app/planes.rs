@@ -21,14 +21,19 @@ use crate::{
     config::ServeArgs,
     rpc::{
         DESCRIPTORS,
+        access::AccessAdminService,
         admin::KeyAdminService,
-        authorize::AuthorizeService,
+        authorize::{AuthorizeService, Door},
         listen::{
             ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, bind,
             server,
         },
-        pb::{authorize_server::AuthorizeServer, key_admin_server::KeyAdminServer},
+        pb::{
+            access_admin_server::AccessAdminServer, authorize_server::AuthorizeServer,
+            key_admin_server::KeyAdminServer, self_service_server::SelfServiceServer,
+        },
         reached::Reached,
+        self_service::SelfServiceService,
     },
     tasks::{Alarm, Tasks},
     telemetry::chain,
@@ -97,10 +102,12 @@ impl Listeners {
             hot: Arc::clone(&services.hot),
             reached: services.reached.clone(),
             stop: stop.clone(),
+            door: Door::Decisions,
         };
+        let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
         let authorize =
             AuthorizeServer::new(authorize).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
-        let health = HealthService::from_health_reporter(services.health);
+        let health = HealthService::from_health_reporter(services.health.clone());
         let health = HealthServer::new(health);
         let authorize_routes = Routes::new(authorize).add_service(health.clone());
         let threads = match args.authorize_threads {
@@ -114,13 +121,7 @@ impl Listeners {
         let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
         let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, (tasks, &stop))?;
 
-        let admin =
-            KeyAdminService { hot: services.hot, admin: services.admin, reached: services.reached };
-        let admin = KeyAdminServer::new(admin).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
-        let admin_routes = Routes::new(admin)
-            .add_service(health)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+        let admin_routes = admin_routes(services, explaining, health)?;
         let limits = Limits {
             connections_max: args.admin_connections.get(),
             streams_max: ADMIN_STREAMS_MAX,
@@ -135,6 +136,38 @@ impl Listeners {
         tracker.close();
         Ok(Planes { stop, admin: tracker, authorize: ended })
     }
+}
+
+/// All that operators and holders of keys may call.
+fn admin_routes(
+    services: Services,
+    explaining: AuthorizeService,
+    health: HealthServer<HealthService>,
+) -> anyhow::Result<Routes> {
+    let Services { hot, admin, reached, .. } = services;
+    let keys = KeyAdminService {
+        hot: Arc::clone(&hot),
+        admin: Arc::clone(&admin),
+        reached: reached.clone(),
+    };
+    let access = AccessAdminService {
+        hot: Arc::clone(&hot),
+        admin: Arc::clone(&admin),
+        reached: reached.clone(),
+    };
+    let own = SelfServiceService { hot, admin, reached };
+    let keys = KeyAdminServer::new(keys).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    let access = AccessAdminServer::new(access).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    let own = SelfServiceServer::new(own).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    let explaining =
+        AuthorizeServer::new(explaining).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    Ok(Routes::new(keys)
+        .add_service(access)
+        .add_service(own)
+        .add_service(explaining)
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
 }
 
 impl Planes {
@@ -203,6 +236,9 @@ async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
 fn reflection() -> ReflectionBuilder<'static> {
     ReflectionBuilder::configure()
         .with_service_name(KeyAdminServer::<KeyAdminService>::NAME)
+        .with_service_name(AccessAdminServer::<AccessAdminService>::NAME)
+        .with_service_name(SelfServiceServer::<SelfServiceService>::NAME)
+        .with_service_name(AuthorizeServer::<AuthorizeService>::NAME)
         .with_service_name(HealthServer::<HealthService>::NAME)
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -1,38 +1,47 @@
 //! The whole way of a question, from the text of a key to the note of its use.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    decide::{Ask, Plane},
+    decide::{Access, Ask, Plane},
     model::{
         fixture::{KeyBuilder, NOW, NOW_ON_BOTH_CLOCKS, brand, id, key, now_plus, pepper, token},
         permission::Permission,
         secret::Token,
+        shared::{DomainRow, GroupRow, UserRow},
         time::BootTime,
+        user::UserKind,
     },
     replica::Applier,
 };
 
-const TERMS: Terms = Terms { now: NOW_ON_BOTH_CLOCKS, revision_min: 0, record: Record::Use };
+const TERMS: Terms =
+    Terms { now: NOW_ON_BOTH_CLOCKS, revision_min: 0, record: Record::Use, explain: Explain::No };
+const DATA: Plane<'_> = Plane::Data("production");
 
-fn question(plane: Plane) -> Question<'static> {
-    Question {
-        plane,
-        environment: "production",
-        ask: Ask::Access {
-            route: "/api/systems",
-            method: "GET",
-            permission: Some(Permission::parse("systems.read").unwrap()),
-        },
-    }
+fn question(plane: Plane<'_>) -> Question<'_> {
+    let access = Access {
+        customer: "",
+        route: "/api/systems",
+        method: "GET",
+        permission: Some(Permission::parse("systems.read").unwrap()),
+    };
+    Question { plane, client: None, ask: Ask::Access(access) }
 }
 
 /// A replica that is loaded, with these keys.
 fn hot(keys: &[KeyBuilder]) -> (Hot, Applier) {
     let (replica, mut applier) = Replica::new(Duration::from_secs(10));
+    for name in ["default", "keyward"] {
+        applier.put_domain(&DomainRow { name, enabled: true, route_map: "" }).unwrap();
+    }
     for key in keys {
         applier.put(&key.row()).unwrap();
     }
@@ -45,7 +54,7 @@ fn opened_by(token: &Token) -> KeyBuilder {
     key().current(token.digest(&pepper()))
 }
 
-fn ask(hot: &Hot, presented: &str, plane: Plane) -> Outcome {
+fn ask(hot: &Hot, presented: &str, plane: Plane<'_>) -> Outcome {
     authorize(hot, presented, &question(plane), TERMS).unwrap()
 }
 
@@ -61,7 +70,7 @@ fn a_good_key_is_allowed_told_and_noted() {
     let token = token();
     let key = opened_by(&token);
     let (hot, _applier) = hot(std::slice::from_ref(&key));
-    let outcome = ask(&hot, token.reveal(), Plane::Data);
+    let outcome = ask(&hot, token.reveal(), DATA);
     let its_id = key.build().id;
     assert_eq!(outcome.decision, Decision::Allow);
     assert_eq!(outcome.key.map(|key| key.id), Some(its_id));
@@ -76,7 +85,7 @@ fn an_imported_key_of_any_form_is_allowed() {
     let theirs = Brand::parse("other").unwrap();
     let digest = PresentedKey::parse(presented, &theirs).unwrap().digest(&pepper());
     let (hot, _applier) = hot(&[key().current(digest)]);
-    assert_eq!(ask(&hot, presented, Plane::Data).decision, Decision::Allow);
+    assert_eq!(ask(&hot, presented, DATA).decision, Decision::Allow);
 }
 
 #[test]
@@ -101,7 +110,7 @@ fn no_key_is_missing_a_garbled_one_malformed_and_another_one_unknown() {
         (" ", Reason::KeyUnknown),
         ("sk_live_x", Reason::KeyUnknown),
     ] {
-        assert_tells_nothing(&hot, &ask(&hot, presented, Plane::Data), reason);
+        assert_tells_nothing(&hot, &ask(&hot, presented, DATA), reason);
     }
 }
 
@@ -111,7 +120,7 @@ fn a_key_is_unknown_under_another_pepper() {
     let (hot, _applier) = hot(&[opened_by(&token)]);
     let pepper = Arc::new(Pepper::parse(&[8; 32]).unwrap());
     let hot = Hot { pepper, ..hot };
-    let outcome = ask(&hot, token.reveal(), Plane::Data);
+    let outcome = ask(&hot, token.reveal(), DATA);
     assert_tells_nothing(&hot, &outcome, Reason::KeyUnknown);
 }
 
@@ -124,11 +133,11 @@ fn a_retiring_secret_opens_until_its_end_and_then_tells_nothing() {
         (now_plus(-1), Decision::Deny(Reason::KeyUnknown)),
     ] {
         let (hot, _applier) = hot(&[opened_by(&new).retiring(old.digest(&pepper()), end)]);
-        let outcome = ask(&hot, old.reveal(), Plane::Data);
+        let outcome = ask(&hot, old.reveal(), DATA);
         assert_eq!(outcome.decision, decision);
         assert_eq!(outcome.key.is_some(), decision == Decision::Allow);
         assert_eq!(hot.ledger.drain().len(), usize::from(decision == Decision::Allow));
-        assert_eq!(ask(&hot, new.reveal(), Plane::Data).decision, Decision::Allow);
+        assert_eq!(ask(&hot, new.reveal(), DATA).decision, Decision::Allow);
     }
 }
 
@@ -137,7 +146,7 @@ fn a_retired_secret_of_a_stopped_key_tells_nothing() {
     let (old, new) = (token(), token());
     let key = opened_by(&new).retiring(old.digest(&pepper()), NOW);
     let (hot, _applier) = hot(&[key.inactive()]);
-    let outcome = ask(&hot, old.reveal(), Plane::Data);
+    let outcome = ask(&hot, old.reveal(), DATA);
     assert_tells_nothing(&hot, &outcome, Reason::KeyUnknown);
 }
 
@@ -149,7 +158,7 @@ fn a_key_of_the_other_plane_tells_nothing_in_whatever_state() {
     for state in states {
         let admin_key = opened_by(&admin).of_admins().id(id(2));
         let (hot, _applier) = hot(&[state(opened_by(&ordinary)), state(admin_key)]);
-        for (token, plane) in [(&ordinary, Plane::Admin), (&admin, Plane::Data)] {
+        for (token, plane) in [(&ordinary, Plane::Admin), (&admin, DATA)] {
             let outcome = ask(&hot, token.reveal(), plane);
             assert_tells_nothing(&hot, &outcome, Reason::KeyUnknown);
         }
@@ -163,15 +172,62 @@ fn a_denied_key_is_told_but_its_use_is_not_noted() {
         (opened_by(&token).inactive(), Reason::KeyInactive),
         (opened_by(&token).expired(), Reason::KeyExpired),
         (opened_by(&token).not_yet_valid(), Reason::KeyNotYetValid),
+        (opened_by(&token).numbers("7", ""), Reason::UserDisabled),
         (opened_by(&token).environment("staging"), Reason::EnvironmentMismatch),
+        (opened_by(&token).allowed(&["192.0.2.0/24"]), Reason::AddressDenied),
+        (opened_by(&token).customers(&["c-1"]), Reason::CustomerDenied),
         (opened_by(&token).route_rules(&["/other"]), Reason::RouteDenied),
         (opened_by(&token).grants(&["users"]), Reason::PermissionDenied),
     ] {
         let (hot, _applier) = hot(&[key]);
-        let outcome = ask(&hot, token.reveal(), Plane::Data);
+        let outcome = ask(&hot, token.reveal(), DATA);
         assert_eq!(outcome.decision, Decision::Deny(reason));
         assert!(outcome.key.is_some(), "{reason:?}");
         assert_eq!(hot.ledger.drain(), []);
+    }
+}
+
+#[test]
+fn a_key_of_a_domain_that_is_not_known_or_disabled_is_told_and_denied() {
+    let token = token();
+    let (hot, mut applier) = hot(&[opened_by(&token).stored_profile("other\n*")]);
+    let disabled = DomainRow { name: "other", enabled: false, route_map: "" };
+    for _ in 0..2 {
+        let outcome = ask(&hot, token.reveal(), DATA);
+        assert_eq!(outcome.decision, Decision::Deny(Reason::DomainDisabled));
+        assert!(outcome.key.is_some());
+        applier.put_domain(&disabled).unwrap();
+        applier.reached(8, None);
+    }
+    applier.put_domain(&DomainRow { enabled: true, ..disabled }).unwrap();
+    applier.reached(9, None);
+    assert_eq!(ask(&hot, token.reveal(), DATA).decision, Decision::Allow);
+}
+
+#[test]
+fn a_holder_is_told_of_its_key_in_any_domain_and_environment() {
+    let token = token();
+    let question = Question { ask: Ask::Authentication, ..question(Plane::Holder) };
+    for key in [opened_by(&token).environment("staging"), opened_by(&token).of_admins()] {
+        let (hot, _applier) = hot(&[key]);
+        let outcome = authorize(&hot, token.reveal(), &question, TERMS).unwrap();
+        assert_eq!(outcome.decision, Decision::Allow);
+        assert!(outcome.key.is_some());
+    }
+}
+
+#[test]
+fn what_is_explained_is_what_was_decided_and_only_if_it_is_asked_for() {
+    let token = token();
+    let (hot, _applier) = hot(&[opened_by(&token).grants(&["users"])]);
+    let terms = Terms { explain: Explain::Yes, ..TERMS };
+    for (presented, reason) in
+        [("", Reason::KeyMissing), (token.reveal(), Reason::PermissionDenied)]
+    {
+        assert!(ask(&hot, presented, DATA).explanation.is_none());
+        let outcome = authorize(&hot, presented, &question(DATA), terms).unwrap();
+        assert_eq!(outcome.decision, Decision::Deny(reason));
+        assert_eq!(outcome.explanation.unwrap().decision, outcome.decision);
     }
 }
 
@@ -181,19 +237,19 @@ fn a_mere_check_is_answered_but_not_noted() {
     let (hot, _applier) = hot(&[opened_by(&token)]);
     let record = Record::Nothing;
     let terms = Terms { record, ..TERMS };
-    let checked = authorize(&hot, token.reveal(), &question(Plane::Data), terms).unwrap();
+    let checked = authorize(&hot, token.reveal(), &question(DATA), terms).unwrap();
     assert_eq!(checked.decision, Decision::Allow);
     assert!(checked.key.is_some());
     assert_eq!(hot.ledger.drain(), []);
     // nor has it taken the place of a real use in the same second
-    ask(&hot, token.reveal(), Plane::Data);
+    ask(&hot, token.reveal(), DATA);
     assert_eq!(hot.ledger.drain().len(), 1);
 }
 
 #[test]
 fn who_cannot_know_never_calls_a_key_bad() {
     let token = token();
-    let nothing_wanted = question(Plane::Data);
+    let nothing_wanted = question(DATA);
     let (loaded, _applier) = hot(&[opened_by(&token)]);
     let (loading, _its_applier) = Replica::new(Duration::from_secs(10));
     let late = BootTime::from_nanos(NOW_ON_BOTH_CLOCKS.boot.nanos() + 10_000_000_001);
@@ -222,13 +278,49 @@ fn a_change_that_is_applied_counts_from_the_next_question_on() {
     let token = token();
     let key = opened_by(&token);
     let (hot, mut applier) = hot(std::slice::from_ref(&key));
-    assert_eq!(ask(&hot, token.reveal(), Plane::Data).decision, Decision::Allow);
+    assert_eq!(ask(&hot, token.reveal(), DATA).decision, Decision::Allow);
     applier.put(&key.clone().inactive().row()).unwrap();
-    let outcome = ask(&hot, token.reveal(), Plane::Data);
+    let outcome = ask(&hot, token.reveal(), DATA);
     assert_eq!(outcome.decision, Decision::Deny(Reason::KeyInactive));
     applier.remove(key.build().id);
-    let outcome = ask(&hot, token.reveal(), Plane::Data);
+    let outcome = ask(&hot, token.reveal(), DATA);
     assert_eq!(outcome.decision, Decision::Deny(Reason::KeyUnknown));
+}
+
+/// In neither state may the key do anything: what its user may, its group does not give. A decision
+/// that takes the user of one state and the group of the other would allow it.
+#[test]
+fn a_decision_that_changes_overtake_is_made_with_one_state_alone() {
+    const CHANGES: usize = 60_000;
+    let token = token();
+    let (hot, mut applier) = hot(&[opened_by(&token).grants(&[]).numbers("7", "1")]);
+    let (id, kind, enabled, groups) = ("alice", UserKind::Person, true, "");
+    let mut change = |group: &str, user: &str| {
+        applier.put_group(&GroupRow { uid: 1, name: "staff", permissions: group }).unwrap();
+        let row = UserRow { uid: 7, id, kind, enabled, permissions: user, groups };
+        applier.put_user(&row).unwrap();
+        applier.reached(8, None);
+    };
+    change("users", "systems");
+    let over = AtomicBool::new(false);
+    let decide = || {
+        while !over.load(Relaxed) {
+            let outcome = ask(&hot, token.reveal(), DATA);
+            assert_eq!(outcome.decision, Decision::Deny(Reason::PermissionDenied));
+        }
+    };
+    thread::scope(|scope| {
+        let readers = [scope.spawn(decide), scope.spawn(decide)];
+        for [group, user] in
+            [["systems", "users"], ["users", "systems"]].into_iter().cycle().take(CHANGES)
+        {
+            change(group, user);
+            if readers.iter().any(thread::ScopedJoinHandle::is_finished) {
+                break; // it panicked: the scope tells
+            }
+        }
+        over.store(true, Relaxed);
+    });
 }
 
 /// Any instant at which a key without an end still works.
@@ -244,13 +336,13 @@ fn texts() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn whatever_comes_to_the_door_gets_an_answer_and_is_not_let_in(
-        presented in texts(), environment in ".*", route in "(/.*)?", method in ".*", now in instants(), plane: bool,
+        presented in texts(), environment in ".*", route in "(/.*)?", method in ".*", customer in ".*", now in instants(), plane in 0..3_usize,
     ) {
         let (hot, _applier) = hot(&[opened_by(&token())]);
         let question = Question {
-            plane: if plane { Plane::Data } else { Plane::Admin },
-            environment: &environment,
-            ask: Ask::Access { route: &route, method: &method, permission: None },
+            plane: [Plane::Data(&environment), Plane::Admin, Plane::Holder][plane],
+            client: None,
+            ask: Ask::Access(Access { customer: &customer, route: &route, method: &method, permission: None }),
         };
         let wall = Timestamp::from_micros(now);
         let now = Now { wall, ..NOW_ON_BOTH_CLOCKS };
@@ -261,15 +353,15 @@ proptest! {
 
     #[test]
     fn a_good_key_gets_an_answer_at_any_time_for_whatever_it_asks(
-        environment in "production|.*", route in "(/.*)?", method in ".*", needed in "[a-z.*]{0,9}", now in instants(),
+        environment in "production|.*", route in "(/.*)?", method in ".*", customer in ".*", needed in "[a-z.*]{0,9}", now in instants(),
     ) {
         let token = token();
         let (hot, _applier) = hot(&[opened_by(&token)]);
         let permission = Permission::parse(&needed).ok();
         let question = Question {
-            plane: Plane::Data,
-            environment: &environment,
-            ask: Ask::Access { route: &route, method: &method, permission },
+            plane: Plane::Data(&environment),
+            client: None,
+            ask: Ask::Access(Access { customer: &customer, route: &route, method: &method, permission }),
         };
         let wall = Timestamp::from_micros(now);
         let now = Now { wall, ..NOW_ON_BOTH_CLOCKS };

@@ -1,11 +1,15 @@
 //! The decision: which checks there are, and in which order. The first that fails gives the reason.
 //!
 //! [`decide`] is pure and total: the same arguments give the same answer, and it cannot fail.
+//! [`explain`] says what each of the same checks comes to.
 
-use crate::model::{permission::Permission, time::Timestamp, view::KeyView};
+pub mod explain;
 
-#[cfg(test)]
-mod tests;
+use std::net::IpAddr;
+
+use crate::model::{
+    name::EnvironmentName, permission::Permission, route::Path, time::Timestamp, view::KeyView,
+};
 
 /// What is known of the key that was presented.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +33,23 @@ pub enum Subject<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// Which listener asks.
-    pub plane: Plane,
-    /// The environment that asks.
-    pub environment: &'a str,
+    pub plane: Plane<'a>,
+    /// Where the client is, if that is known.
+    pub client: Option<IpAddr>,
     /// How much is asked.
     pub ask: Ask<'a>,
 }
 
-/// Admin keys open the admin services and nothing else; other keys everything else.
+/// Admin keys open the admin services and nothing else; other keys everything else. Every key lets
+/// its own holder ask about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plane {
-    /// `Authorize`.
-    Data,
+pub enum Plane<'a> {
+    /// `Authorize`, for an environment.
+    Data(&'a str),
     /// The admin services.
     Admin,
+    /// The holder of the key, wherever that works.
+    Holder,
 }
 
 /// How much is asked.
@@ -51,14 +58,20 @@ pub enum Ask<'a> {
     /// Only whether the key is good here.
     Authentication,
     /// Whether it may do something.
-    Access {
-        /// As the caller sent it; empty: none.
-        route: &'a str,
-        /// As the caller sent it; empty: none.
-        method: &'a str,
-        /// What is needed. `None`: nobody knows, which is denied.
-        permission: Option<Permission<'a>>,
-    },
+    Access(Access<'a>),
+}
+
+/// What the key wants to do, as the caller sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// Empty: none.
+    pub customer: &'a str,
+    /// Empty: none.
+    pub route: &'a str,
+    /// Empty: none.
+    pub method: &'a str,
+    /// What is needed. `None`: the route map says.
+    pub permission: Option<Permission<'a>>,
 }
 
 /// The answer.
@@ -85,8 +98,16 @@ pub enum Reason {
     KeyExpired,
     /// Its time has not come.
     KeyNotYetValid,
+    /// Whom it acts for is disabled.
+    UserDisabled,
+    /// Its domain is disabled.
+    DomainDisabled,
     /// It belongs to another environment.
     EnvironmentMismatch,
+    /// It may not be used from there.
+    AddressDenied,
+    /// It may not act for that customer.
+    CustomerDenied,
     /// No route rule covers the route.
     RouteDenied,
     /// No grant covers the permission.
@@ -103,71 +124,187 @@ impl Reason {
             | Self::KeyInactive
             | Self::KeyExpired
             | Self::KeyNotYetValid
+            | Self::UserDisabled
+            | Self::DomainDisabled
             | Self::EnvironmentMismatch => 401,
-            Self::RouteDenied | Self::PermissionDenied => 403,
+            Self::AddressDenied
+            | Self::CustomerDenied
+            | Self::RouteDenied
+            | Self::PermissionDenied => 403,
         }
+    }
+}
+
+/// The checks of a decision about a key that was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// There is such a key on this plane.
+    Key,
+    /// It is active, and now is within its times.
+    KeyLive,
+    /// Its user is enabled.
+    User,
+    /// Its domain is enabled.
+    Domain,
+    /// It is of the environment that asks.
+    Environment,
+    /// Its address lists allow the client.
+    Address,
+    /// It may act for the customer.
+    Customer,
+    /// Its route rules cover the route.
+    Route,
+    /// It has the permission.
+    Permission,
+}
+
+/// All checks, in their order.
+pub const CHECKS: [Check; 9] = [
+    Check::Key,
+    Check::KeyLive,
+    Check::User,
+    Check::Domain,
+    Check::Environment,
+    Check::Address,
+    Check::Customer,
+    Check::Route,
+    Check::Permission,
+];
+
+/// What a check comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed(Reason),
+    /// There is nothing to check, or it is not asked for.
+    Skipped,
+}
+
+impl Finding {
+    const fn passed_if(holds: bool, otherwise: Reason) -> Self {
+        if holds { Self::Passed } else { Self::Failed(otherwise) }
     }
 }
 
 /// Decides one question about one key.
 pub fn decide(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) -> Decision {
-    match first_failure(subject, question, now) {
-        None => Decision::Allow,
-        Some(reason) => Decision::Deny(reason),
-    }
-}
-
-fn first_failure(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) -> Option<Reason> {
     let (key, secret_end) = match subject {
-        Subject::Missing => return Some(Reason::KeyMissing),
-        Subject::Malformed => return Some(Reason::KeyMalformed),
-        Subject::Unknown => return Some(Reason::KeyUnknown),
+        Subject::Missing => return Decision::Deny(Reason::KeyMissing),
+        Subject::Malformed => return Decision::Deny(Reason::KeyMalformed),
+        Subject::Unknown => return Decision::Deny(Reason::KeyUnknown),
         Subject::Known { key, secret_end } => (key, secret_end),
     };
-    // a secret whose overlap is over is as unknown as one that was replaced without overlap
-    if !is_on_plane(key, question.plane) || secret_end <= now {
-        return Some(Reason::KeyUnknown);
+    for check in CHECKS {
+        match check.find(key, secret_end, question, now) {
+            Finding::Failed(reason) => return Decision::Deny(reason),
+            Finding::Passed | Finding::Skipped => {}
+        }
     }
-    if let Some(reason) = not_live(key, now) {
-        return Some(reason);
-    }
-    if key.environment.as_str() != question.environment {
-        return Some(Reason::EnvironmentMismatch);
-    }
-    match question.ask {
-        Ask::Authentication => None,
-        Ask::Access { route, method, permission } => no_access(key, route, method, permission),
+    Decision::Allow
+}
+
+impl Check {
+    fn find(
+        self,
+        key: &KeyView,
+        secret_end: Timestamp,
+        question: &Question<'_>,
+        now: Timestamp,
+    ) -> Finding {
+        let profile = &*key.profile;
+        match self {
+            // a secret whose overlap is over is as unknown as one that was replaced without overlap
+            Self::Key => Finding::passed_if(
+                is_on_plane(key, question.plane) && secret_end > now,
+                Reason::KeyUnknown,
+            ),
+            Self::KeyLive => live(key, now),
+            Self::User => match &profile.user {
+                None => Finding::Skipped,
+                Some(user) => Finding::passed_if(user.is_enabled(), Reason::UserDisabled),
+            },
+            Self::Domain => Finding::passed_if(profile.domain.is_enabled(), Reason::DomainDisabled),
+            Self::Environment => environment(key, question.plane),
+            Self::Address if profile.addresses.is_empty() => Finding::Skipped,
+            Self::Address => {
+                Finding::passed_if(profile.addresses.allow(question.client), Reason::AddressDenied)
+            }
+            Self::Customer => of_access(question, |access| customer(key, access)),
+            Self::Route => of_access(question, |access| route(key, access)),
+            Self::Permission => of_access(question, |access| {
+                Finding::passed_if(is_permitted(key, access), Reason::PermissionDenied)
+            }),
+        }
     }
 }
 
-fn is_on_plane(key: &KeyView, plane: Plane) -> bool {
+fn of_access(question: &Question<'_>, find: impl FnOnce(&Access<'_>) -> Finding) -> Finding {
+    match &question.ask {
+        Ask::Authentication => Finding::Skipped,
+        Ask::Access(access) => find(access),
+    }
+}
+
+fn is_on_plane(key: &KeyView, plane: Plane<'_>) -> bool {
     match plane {
-        Plane::Data => !key.profile.domain.is_of_admins(),
-        Plane::Admin => key.profile.domain.is_of_admins(),
+        Plane::Data(_) => !key.profile.domain.name.is_of_admins(),
+        Plane::Admin => key.profile.domain.name.is_of_admins(),
+        Plane::Holder => true,
     }
 }
 
-fn not_live(key: &KeyView, now: Timestamp) -> Option<Reason> {
+fn live(key: &KeyView, now: Timestamp) -> Finding {
     if !key.active {
-        Some(Reason::KeyInactive)
+        Finding::Failed(Reason::KeyInactive)
     } else if key.expire <= now {
-        Some(Reason::KeyExpired)
+        Finding::Failed(Reason::KeyExpired)
     } else if now < key.not_before {
-        Some(Reason::KeyNotYetValid)
+        Finding::Failed(Reason::KeyNotYetValid)
     } else {
-        None
+        Finding::Passed
     }
 }
 
-fn no_access(
-    key: &KeyView,
-    route: &str,
-    method: &str,
-    permission: Option<Permission<'_>>,
-) -> Option<Reason> {
-    if !key.profile.route_rules.allow(method, route) {
-        return Some(Reason::RouteDenied);
-    }
-    let granted = permission.is_some_and(|needed| key.profile.grants.cover(needed));
-    if granted { None } else { Some(Reason::PermissionDenied) }
+fn environment(key: &KeyView, plane: Plane<'_>) -> Finding {
+    let asking = match plane {
+        Plane::Data(name) => name,
+        Plane::Admin => EnvironmentName::OF_ADMINS,
+        Plane::Holder => return Finding::Skipped,
+    };
+    Finding::passed_if(key.environment.as_str() == asking, Reason::EnvironmentMismatch)
 }
+
+fn customer(key: &KeyView, access: &Access<'_>) -> Finding {
+    let customers = &key.profile.customers;
+    if customers.is_empty() {
+        return Finding::Skipped;
+    }
+    Finding::passed_if(customers.allow(access.customer), Reason::CustomerDenied)
+}
+
+/// A path of two readings is denied wherever a rule or the route map has to read it.
+fn route(key: &KeyView, access: &Access<'_>) -> Finding {
+    let rules = &key.profile.route_rules;
+    let mapped = access.permission.is_none();
+    if rules.is_empty() && !mapped {
+        return Finding::Skipped;
+    }
+    let readable = !mapped || Path::parse(access.route).is_ok();
+    Finding::passed_if(readable && rules.allow(access.method, access.route), Reason::RouteDenied)
+}
+
+fn is_permitted(key: &KeyView, access: &Access<'_>) -> bool {
+    let profile = &*key.profile;
+    match (access.permission, Path::parse(access.route)) {
+        (Some(needed), _) => profile.permits(needed),
+        (None, Ok(path)) => {
+            profile.domain.route_needs(access.method, path, |needed| profile.permits(needed))
+        }
+        (None, Err(_ambiguous)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

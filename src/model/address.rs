@@ -122,10 +122,15 @@ pub struct AddressRules {
 }
 
 impl AddressRules {
+    /// Whether addresses do not restrict.
+    pub fn is_empty(&self) -> bool {
+        self.allowed.is_empty() && self.denied.is_empty()
+    }
+
     /// Whether a request from a client may pass. None: nobody knows its address, and only a key without
     /// rules may be used.
     pub fn allow(&self, client: Option<IpAddr>) -> bool {
-        if self.allowed.is_empty() && self.denied.is_empty() {
+        if self.is_empty() {
             return true;
         }
         client.is_some_and(|address| {

@@ -3,14 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use crate::model::{
-    environment::DomainName, id::KeyId, permission::Permission, secret::Digest, time::Timestamp,
+    id::KeyId, name::DomainName, permission::Permission, secret::Digest, time::Timestamp,
     view::Profile,
 };
 
 /// Who did something, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// An admin key.
+    /// An admin key; or the key itself, of its own accord.
     Key(KeyId),
     /// `keyward bootstrap` or the first start: whoever has the database.
     Bootstrap,
@@ -40,10 +40,10 @@ impl fmt::Display for Actor {
     }
 }
 
-/// An admin whose key was found good.
+/// Someone whose key was found good.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The admin key.
+    /// The key.
     pub key: KeyId,
     /// The token that it presented.
     pub digest: Digest,
@@ -53,12 +53,33 @@ pub struct Caller {
     pub profile: Arc<Profile>,
 }
 
+/// What admin calls are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noun {
+    /// Ordinary keys.
+    Keys,
+    /// Admin keys.
+    Admins,
+    /// Domains and their catalogues.
+    Domains,
+    /// Environments.
+    Environments,
+    /// Users.
+    Users,
+    /// Permission groups.
+    Groups,
+    /// Route maps.
+    Routes,
+    /// Templates.
+    Templates,
+}
+
 /// The groups of admin calls that are permitted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Get, list, look up.
+    /// Get, list, look up, explain.
     Read,
-    /// Create, update, regenerate, activate, deactivate.
+    /// Create, update, regenerate, stop for a while, let go on.
     Write,
     /// Revoke.
     Revoke,
@@ -66,44 +87,78 @@ pub enum Action {
     Delete,
 }
 
-impl Action {
-    /// The permission that this needs on an ordinary key and on an admin key.
-    pub const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Read => ("keyward.keys.read", "keyward.admins.read"),
-            Self::Write => ("keyward.keys.write", "keyward.admins.write"),
-            Self::Revoke => ("keyward.keys.revoke", "keyward.admins.revoke"),
-            Self::Delete => ("keyward.keys.delete", "keyward.admins.delete"),
-        }
-    }
+/// What a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// What it is about.
+    pub noun: Noun,
+    /// What it does.
+    pub action: Action,
+}
 
-    /// The permission that this needs on a key of `domain`.
-    pub fn permission(self, domain: &DomainName) -> &'static str {
-        let (keys, admins) = self.names();
-        if domain.is_of_admins() { admins } else { keys }
+impl Right {
+    /// What it takes to do this to keys of a domain.
+    pub fn on_keys(action: Action, domain: &DomainName) -> Self {
+        let noun = if domain.is_of_admins() { Noun::Admins } else { Noun::Keys };
+        Self { noun, action }
+    }
+}
+
+/// The permission that grants it, e.g. `keyward.keys.read`.
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = match self.noun {
+            Noun::Keys => "keys",
+            Noun::Admins => "admins",
+            Noun::Domains => "domains",
+            Noun::Environments => "environments",
+            Noun::Users => "users",
+            Noun::Groups => "groups",
+            Noun::Routes => "routes",
+            Noun::Templates => "templates",
+        };
+        let action = match self.action {
+            Action::Read => "read",
+            Action::Write => "write",
+            Action::Revoke => "revoke",
+            Action::Delete => "delete",
+        };
+        write!(f, "keyward.{noun}.{action}")
     }
 }
 
 impl Caller {
-    /// Whether the caller may do this to keys of a domain.
-    pub fn may(&self, action: Action, domain: &DomainName) -> bool {
-        let needed = Permission::parse(action.permission(domain));
-        needed.is_ok_and(|needed| self.profile.grants.cover(needed))
+    /// Whether the caller has a right, somewhere.
+    pub fn may(&self, right: Right) -> bool {
+        let needed = right.to_string();
+        Permission::parse(&needed).is_ok_and(|needed| self.profile.grants.cover(needed))
     }
 
-    /// Which kinds of keys the caller may do this to.
+    /// Whether the caller's rights reach a domain.
+    pub fn reaches(&self, domain: &DomainName) -> bool {
+        self.profile.delegation.as_ref().is_none_or(|bound| bound.reaches(domain))
+    }
+
+    /// Which keys the caller may do this to.
     pub fn reach(&self, action: Action) -> Reach {
-        let (keys, admins) = action.names();
-        let may = |text| Permission::parse(text).is_ok_and(|p| self.profile.grants.cover(p));
-        Reach { keys: may(keys), admins: may(admins) }
+        let keys = self.may(Right { noun: Noun::Keys, action });
+        let admins = self.may(Right { noun: Noun::Admins, action });
+        Reach { keys, admins, domains: self.domains() }
+    }
+
+    /// The only domains that the caller reaches; `None`: it reaches all.
+    pub fn domains(&self) -> Option<Vec<DomainName>> {
+        self.profile.delegation.as_ref().map(|bound| bound.domains().to_vec())
     }
 }
 
-/// Which kinds of keys a caller may do something to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which keys a caller may do something to.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// Ordinary keys.
     pub keys: bool,
     /// Admin keys.
     pub admins: bool,
+    /// Only those of these domains, if given.
+    pub domains: Option<Vec<DomainName>>,
 }

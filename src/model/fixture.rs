@@ -5,12 +5,17 @@ use std::sync::Arc;
 use ring::rand::SystemRandom;
 
 use crate::model::{
-    environment::{DomainName, EnvironmentName, EnvironmentTag},
+    environment::EnvironmentTag,
     id::KeyId,
     label::Labels,
+    name::{DomainName, EnvironmentName},
+    permission::Grants,
+    route_map::RouteMap,
     secret::{Brand, Digest, Pepper, Token},
+    shared::{Cell, DomainFacts, DomainView, GroupFacts, GroupView, UserFacts, UserView},
     time::{BootTime, Now, Timestamp},
-    view::{KeyRow, KeyView, LastUsed, Profile},
+    user::UserKind,
+    view::{KeyRow, KeyView, LastUsed, Profile, StoredProfile},
 };
 
 /// When tests take place.
@@ -59,15 +64,44 @@ pub(crate) fn key() -> KeyBuilder {
         id: id(1),
         environment: "production".into(),
         domain: DomainName::DEFAULT.into(),
+        domain_enabled: true,
+        route_map: Vec::new(),
+        user: None,
         grants: vec!["*".into()],
+        groups: Vec::new(),
+        numbers: Default::default(),
         route_rules: Vec::new(),
-        profile: "default\n*".into(),
+        allowed: Vec::new(),
+        denied: Vec::new(),
+        customers: Vec::new(),
+        profile: String::new(),
         labels: String::new(),
         active: true,
         not_before: None,
         expire: None,
         current: digest(1),
         retiring: None,
+    }
+    .with_profile()
+}
+
+/// A group that gives this.
+pub(crate) fn group(name: &str, grants: &[&str]) -> Arc<GroupView> {
+    let grants = Grants::parse(grants).unwrap();
+    Arc::new(GroupView { facts: Cell::new(GroupFacts { name: name.into(), grants }) })
+}
+
+/// A user that may do this, itself and by a group.
+pub(crate) fn user(grants: &[&str], by_group: &[&str]) -> UserFacts {
+    UserFacts {
+        id: "alice".into(),
+        kind: UserKind::Person,
+        enabled: true,
+        grants: Grants::parse(grants).unwrap(),
+        groups: match by_group {
+            [] => Box::default(),
+            grants => Box::new([group("staff", grants)]),
+        },
     }
 }
 
@@ -77,8 +111,16 @@ pub(crate) struct KeyBuilder {
     id: KeyId,
     environment: String,
     domain: String,
+    domain_enabled: bool,
+    route_map: Vec<String>,
+    user: Option<Arc<UserView>>,
     grants: Vec<String>,
+    groups: Vec<Arc<GroupView>>,
+    numbers: [String; 2],
     route_rules: Vec<String>,
+    allowed: Vec<String>,
+    denied: Vec<String>,
+    customers: Vec<String>,
     profile: String,
     labels: String,
     active: bool,
@@ -111,6 +153,50 @@ impl KeyBuilder {
     pub(crate) fn route_rules(self, rules: &[&str]) -> Self {
         let route_rules = rules.iter().copied().map(String::from).collect();
         Self { route_rules, ..self }.with_profile()
+    }
+
+    /// Only for the view: rows name users and groups by number.
+    pub(crate) fn user(self, facts: UserFacts) -> Self {
+        let user = Some(Arc::new(UserView { facts: Cell::new(facts) }));
+        Self { user, ..self }
+    }
+
+    /// Only for the view.
+    pub(crate) fn group(mut self, group: Arc<GroupView>) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// The numbers of its user and its groups as the store streams them; only for the row.
+    pub(crate) fn numbers(self, user: &str, groups: &str) -> Self {
+        let numbers = [user.into(), groups.into()];
+        Self { numbers, ..self }.with_profile()
+    }
+
+    /// Only for the view.
+    pub(crate) fn of_disabled_domain(self) -> Self {
+        Self { domain_enabled: false, ..self }
+    }
+
+    /// Only for the view.
+    pub(crate) fn route_map(self, lines: &[&str]) -> Self {
+        let route_map = lines.iter().copied().map(String::from).collect();
+        Self { route_map, ..self }
+    }
+
+    pub(crate) fn customers(self, customers: &[&str]) -> Self {
+        let customers = customers.iter().copied().map(String::from).collect();
+        Self { customers, ..self }.with_profile()
+    }
+
+    pub(crate) fn allowed(self, networks: &[&str]) -> Self {
+        let allowed = networks.iter().copied().map(String::from).collect();
+        Self { allowed, ..self }.with_profile()
+    }
+
+    pub(crate) fn denied(self, networks: &[&str]) -> Self {
+        let denied = networks.iter().copied().map(String::from).collect();
+        Self { denied, ..self }.with_profile()
     }
 
     /// The text of a profile as the store streams it, readable or not.
@@ -164,7 +250,7 @@ impl KeyBuilder {
         KeyView {
             id: self.id,
             environment: EnvironmentName::from_stored(&self.environment),
-            profile: Arc::new(Profile::parse(&self.profile).unwrap()),
+            profile: Arc::new(self.profile()),
             labels: Arc::new(Labels::parse(pairs).unwrap()),
             active: self.active,
             not_before: self.not_before.unwrap_or(Timestamp::DISTANT_PAST),
@@ -172,6 +258,22 @@ impl KeyBuilder {
             current: self.current,
             retiring: self.retiring.map(Box::new),
             last_used: LastUsed::default(),
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        let stored = StoredProfile::parse(&self.profile).unwrap();
+        let route_map = RouteMap::parse(&self.route_map).unwrap();
+        let facts = DomainFacts { enabled: self.domain_enabled, route_map };
+        Profile {
+            domain: Arc::new(DomainView { name: stored.domain, facts: Cell::new(facts) }),
+            user: self.user.clone(),
+            grants: stored.grants,
+            groups: self.groups.clone().into(),
+            route_rules: stored.route_rules,
+            addresses: stored.addresses,
+            customers: stored.customers,
+            delegation: stored.delegation,
         }
     }
 
@@ -190,11 +292,19 @@ impl KeyBuilder {
     }
 
     fn with_profile(mut self) -> Self {
-        self.profile = format!("{}\n{}", self.domain, self.grants.join(" "));
-        for rule in &self.route_rules {
-            self.profile.push('\n');
-            self.profile.push_str(rule);
-        }
+        let lines = [
+            self.domain.clone(),
+            self.grants.join(" "),
+            self.numbers[0].clone(),
+            self.numbers[1].clone(),
+            self.allowed.join(" "),
+            self.denied.join(" "),
+            self.customers.join(" "),
+            String::new(),
+            String::new(),
+            self.route_rules.join("\n"),
+        ];
+        self.profile = lines.join("\n");
         self
     }
 }

@@ -3,15 +3,20 @@
 use thiserror::Error;
 
 use crate::model::{
+    address::AddressRules,
     caller::Actor,
-    environment::{DomainName, EnvironmentName},
+    customer::Customers,
+    delegation::Delegation,
+    group::Groups,
     id::KeyId,
     label::Labels,
+    name::{DomainName, EnvironmentName, TemplateName},
     permission::Grants,
     route::RouteRules,
     secret::{Digest, Hint},
     text::{DisplayName, Prose},
     time::Timestamp,
+    user::UserRef,
 };
 
 /// A managed API key.
@@ -23,6 +28,8 @@ pub struct Key {
     pub domain: DomainName,
     /// Where it works; set at creation.
     pub environment: EnvironmentName,
+    /// The template that it was made from.
+    pub template: Option<TemplateName>,
     /// What `UpdateKey` may change.
     pub settings: Settings,
     /// Whether it was stopped.
@@ -60,6 +67,20 @@ pub struct Settings {
     pub validity: Validity,
     /// Names and values of the operators' own.
     pub labels: Labels,
+    /// Whom it acts for.
+    pub user: Option<UserRef>,
+    /// What it may do besides.
+    pub groups: Groups,
+    /// For which customers.
+    pub customers: Customers,
+    /// From where.
+    pub addresses: AddressRules,
+    /// The admin key that alone may change it.
+    pub managed_by: Option<KeyId>,
+    /// Whether its holder may give it a new token.
+    pub self_regenerate: bool,
+    /// What it is bound to, if it is an admin key.
+    pub delegation: Option<Delegation>,
 }
 
 /// From when until when a key is valid.
@@ -181,6 +202,9 @@ pub enum Refusal {
     /// A new token for a key that would not open.
     #[error("the key is not active, so no token could open it; activate or extend it first")]
     NotActive,
+    /// The user that the key acted for was deleted.
+    #[error("the user that the key acted for is gone, so that it cannot come back; make a new key")]
+    UserGone,
 }
 
 /// Whether a request changed anything.

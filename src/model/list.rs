@@ -1,19 +1,21 @@
-//! Lists of keys: filters, order, pages.
+//! Lists of keys and of other things: filters, order, pages.
 
 use thiserror::Error;
 
 use crate::model::{
     caller::{Actor, Reach},
-    environment::{DomainName, EnvironmentName},
     id::KeyId,
     key::{Key, KeyState},
     label::Labels,
+    name::{DomainName, EnvironmentName, GroupName},
+    record::ThingName,
     text::SearchText,
     time::Timestamp,
+    user::{UserId, UserKind},
 };
 
-const PAGE_KEYS_DEFAULT: u16 = 50;
-const PAGE_KEYS_MAX: u16 = 1000;
+const PAGE_ITEMS_DEFAULT: u16 = 50;
+const PAGE_ITEMS_MAX: u16 = 1000;
 
 /// Which keys a list shows. Each filter narrows.
 #[derive(Clone, Debug)]
@@ -36,6 +38,16 @@ pub struct KeyFilter {
     pub expires_before: Option<Timestamp>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// Only acting for this user.
+    pub user: Option<UserId>,
+    /// Only acting for a user of this kind.
+    pub user_kind: Option<UserKind>,
+    /// Only having this group.
+    pub group: Option<GroupName>,
+    /// Only naming this customer.
+    pub customer: Option<Box<str>>,
+    /// Only managed by this admin key.
+    pub managed_by: Option<KeyId>,
     /// Which kinds of keys the caller may see.
     pub reach: Reach,
 }
@@ -53,7 +65,7 @@ pub enum KeyOrder {
     ExpireTime,
 }
 
-/// How many keys a page has at most.
+/// How many keys, or other things, a page has at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(u16);
 
@@ -63,17 +75,20 @@ pub struct PageSize(u16);
 pub struct InvalidPageSize;
 
 impl PageSize {
+    /// As large as a page can be.
+    pub const MAX: Self = Self(PAGE_ITEMS_MAX);
+
     /// 0 means 50; more than 1000 means 1000.
     pub fn parse(number: i32) -> Result<Self, InvalidPageSize> {
         match u32::try_from(number) {
-            Ok(0) => Ok(Self(PAGE_KEYS_DEFAULT)),
-            Ok(n) => Ok(Self(u16::try_from(n).unwrap_or(PAGE_KEYS_MAX).min(PAGE_KEYS_MAX))),
+            Ok(0) => Ok(Self(PAGE_ITEMS_DEFAULT)),
+            Ok(n) => Ok(Self(u16::try_from(n).unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX))),
             Err(_negative) => Err(InvalidPageSize),
         }
     }
 
-    /// The number of keys.
-    pub const fn keys(self) -> u16 {
+    /// The number of keys, or of other things.
+    pub const fn items(self) -> u16 {
         self.0
     }
 }
@@ -132,4 +147,30 @@ pub struct PageRequest {
     pub size: PageSize,
     /// Where it begins; `None`: at the start.
     pub after: Option<Cursor>,
+}
+
+/// Which things a page shows. Each filter narrows.
+#[derive(Clone, Debug)]
+pub struct ThingFilter {
+    /// Only of these domains.
+    pub domains: Option<Vec<DomainName>>,
+    /// Only with this text in name or display name.
+    pub search: Option<SearchText>,
+    /// Of users: only of this kind.
+    pub kind: Option<UserKind>,
+    /// Of users: only having this group.
+    pub group: Option<GroupName>,
+    /// Only those after this one in the order of names.
+    pub after: Option<ThingName>,
+    /// How many.
+    pub size: PageSize,
+}
+
+/// One page of things, by name.
+#[derive(Clone, Debug)]
+pub struct ThingPage<T> {
+    /// The things.
+    pub things: Vec<T>,
+    /// The last one, if there are more after it.
+    pub next: Option<ThingName>,
 }

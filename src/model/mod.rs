@@ -5,18 +5,27 @@
 
 pub mod address;
 pub mod caller;
+pub mod catalogue;
 pub mod customer;
+pub mod delegation;
+pub mod domain;
 pub mod environment;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod group;
 pub mod id;
 pub mod key;
 pub mod label;
 pub mod list;
+pub mod name;
 pub mod permission;
+pub mod record;
 pub mod route;
 pub mod route_map;
 pub mod secret;
+pub mod shared;
+pub mod template;
 pub mod text;
 pub mod time;
+pub mod user;
 pub mod view;

@@ -33,6 +33,9 @@ pub enum InvalidPermission {
     /// More grants than a key takes.
     #[error("must be {GRANTS_MAX} at most")]
     TooMany,
+    /// Asked of a template that does not have it.
+    #[error("must be one of the template's optional permissions")]
+    NotOptional,
 }
 
 impl<'a> Permission<'a> {
@@ -222,6 +225,11 @@ impl Grants {
     /// The grants as they were given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Grant::as_str)
+    }
+
+    /// The grants.
+    pub fn as_slice(&self) -> &[Grant] {
+        &self.0
     }
 }
 

@@ -290,6 +290,11 @@ impl RouteRules {
     pub fn iter(&self) -> impl Iterator<Item = &RouteRule> {
         self.0.iter()
     }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 #[cfg(test)]

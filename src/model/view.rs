@@ -8,24 +8,60 @@ use std::sync::{
 use thiserror::Error;
 
 use crate::model::{
-    environment::{DomainName, EnvironmentName, InvalidName},
+    address::{AddressRules, InvalidNetwork, Networks},
+    customer::{Customers, InvalidCustomer},
+    delegation::{Delegation, InvalidDelegation},
     id::KeyId,
     label::{InvalidLabels, Labels},
-    permission::{Grants, InvalidPermission},
+    name::{DomainName, EnvironmentName, InvalidName},
+    permission::{Grants, InvalidPermission, Permission},
     route::{InvalidRouteRule, RouteRules},
+    route_map::InvalidRouteMapEntry,
     secret::Digest,
+    shared::{DomainView, GroupView, UserView},
     time::Timestamp,
 };
 
-/// What many keys have in common: a combination of domain, grants and rules. Kept once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What many keys have in common: what they may do, for whom, and what restricts them. Kept once.
+#[derive(Debug)]
 pub struct Profile {
     /// The tenant.
-    pub domain: DomainName,
+    pub domain: Arc<DomainView>,
+    /// Whom its keys act for.
+    pub user: Option<Arc<UserView>>,
     /// What its keys may do.
     pub grants: Grants,
+    /// What they may do besides.
+    pub groups: Box<[Arc<GroupView>]>,
     /// Where they may do it.
     pub route_rules: RouteRules,
+    /// From where.
+    pub addresses: AddressRules,
+    /// For whom.
+    pub customers: Customers,
+    /// What admin keys of it are bound to.
+    pub delegation: Option<Delegation>,
+}
+
+impl Profile {
+    /// Whether keys of this profile have what is needed: they, and their user if they have one. A key
+    /// with a user and without any grant of its own has exactly what the user has.
+    pub fn permits(&self, needed: Permission<'_>) -> bool {
+        match &self.user {
+            None => self.gives(needed),
+            Some(user) => user.may(needed) && (!self.has_grants() || self.gives(needed)),
+        }
+    }
+
+    /// Whether there are any grants but the user's, be they as empty as a group that was deleted.
+    pub fn has_grants(&self) -> bool {
+        !self.grants.is_empty() || !self.groups.is_empty()
+    }
+
+    /// Whether the keys' own permissions and groups give what is needed.
+    fn gives(&self, needed: Permission<'_>) -> bool {
+        self.grants.cover(needed) || self.groups.iter().any(|group| group.gives(needed))
+    }
 }
 
 /// One key in the memory of a replica.
@@ -96,7 +132,7 @@ pub struct KeyRow<'a> {
     pub id: KeyId,
     /// The environment that it works in.
     pub environment: &'a str,
-    /// What [`Profile::parse`] reads.
+    /// What [`StoredProfile::parse`] reads.
     pub profile: &'a str,
     /// A line `name=value` for each label.
     pub labels: &'a str,
@@ -127,30 +163,99 @@ pub enum UnreadableRow {
     /// Its labels.
     #[error("labels: {0}")]
     Labels(#[from] InvalidLabels),
+    /// One of its addresses.
+    #[error("addresses: {0}")]
+    Addresses(InvalidNetwork),
+    /// One of its customers.
+    #[error("customers: {0}")]
+    Customers(InvalidCustomer),
+    /// What it is bound to.
+    #[error("delegation: {0}")]
+    Delegation(InvalidDelegation),
+    /// The number of a user or group.
+    #[error("the uid of a user or group is not a number")]
+    Uid,
+    /// An entry of the route map.
+    #[error("route_map: {0}")]
+    RouteMap(InvalidRouteMapEntry),
 }
 
-impl Profile {
-    /// Reads the text that keys with the same profile have in common: the domain on the first line,
-    /// the grants on the second with blanks between them, then a line for each route rule.
+/// A profile as it is stored: what is shared is named and not yet found.
+#[derive(Debug)]
+pub struct StoredProfile {
+    /// The tenant.
+    pub domain: DomainName,
+    /// The number of the user.
+    pub user: Option<i64>,
+    /// What its keys may do.
+    pub grants: Grants,
+    /// The numbers of the groups.
+    pub groups: Vec<i64>,
+    /// Where they may do it.
+    pub route_rules: RouteRules,
+    /// From where.
+    pub addresses: AddressRules,
+    /// For whom.
+    pub customers: Customers,
+    /// What admin keys of it are bound to.
+    pub delegation: Option<Delegation>,
+}
+
+impl StoredProfile {
+    /// Reads the text that keys with the same profile have in common. Each line is a list with blanks
+    /// between: domain, grants, user, groups, allowed and denied addresses, customers, delegated
+    /// domains, ceiling; and then a line for each route rule.
     pub fn parse(text: &str) -> Result<Self, UnreadableRow> {
         let mut lines = text.split('\n');
-        let domain = DomainName::parse(lines.next().unwrap_or_default())?;
-        let grants: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();
+        let mut line = || lines.next().unwrap_or_default();
+        let domain = DomainName::parse(line())?;
+        let grants = grants(line())?;
+        let user = match uids(line())?.as_slice() {
+            [] => None,
+            [uid] => Some(*uid),
+            [_, ..] => return Err(UnreadableRow::Uid),
+        };
+        let groups = uids(line())?;
+        let addresses = AddressRules { allowed: networks(line())?, denied: networks(line())? };
+        let customers = Customers::parse(&words(line()))
+            .map_err(|(_, error)| UnreadableRow::Customers(error))?;
+        let delegation = delegation(line(), line())?;
         let rules: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-        Ok(Self {
-            domain,
-            grants: Grants::parse(&grants).map_err(|(_, error)| UnreadableRow::Grants(error))?,
-            route_rules: RouteRules::parse(&rules)
-                .map_err(|(_, error)| UnreadableRow::RouteRules(error))?,
-        })
-    }
-
-    /// The profile of a key whose own cannot be read.
-    pub fn nothing() -> Self {
-        Self {
-            domain: DomainName::from_stored(DomainName::DEFAULT),
-            grants: Grants::default(),
-            route_rules: RouteRules::default(),
-        }
+        let route_rules =
+            RouteRules::parse(&rules).map_err(|(_, error)| UnreadableRow::RouteRules(error))?;
+        Ok(Self { domain, user, grants, groups, route_rules, addresses, customers, delegation })
     }
 }
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_ascii_whitespace().collect()
+}
+
+/// Grants with blanks between.
+pub fn grants(line: &str) -> Result<Grants, UnreadableRow> {
+    Grants::parse(&words(line)).map_err(|(_, error)| UnreadableRow::Grants(error))
+}
+
+/// Numbers with blanks between.
+pub fn uids(line: &str) -> Result<Vec<i64>, UnreadableRow> {
+    let numbers = line.split_ascii_whitespace().map(str::parse);
+    numbers.collect::<Result<_, _>>().or(Err(UnreadableRow::Uid))
+}
+
+fn networks(line: &str) -> Result<Networks, UnreadableRow> {
+    Networks::parse(&words(line)).map_err(|(_, error)| UnreadableRow::Addresses(error))
+}
+
+fn delegation(domains: &str, ceiling: &str) -> Result<Option<Delegation>, UnreadableRow> {
+    let ceiling = grants(ceiling)?;
+    let domains = words(domains);
+    // a ceiling alone is not as good as no bound at all
+    if domains.is_empty() && ceiling.is_empty() {
+        return Ok(None);
+    }
+    let delegation = Delegation::new(&domains, ceiling);
+    delegation.map(Some).map_err(|(_, error)| UnreadableRow::Delegation(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! timer in any case. Whatever goes wrong, it begins again with a new connection and never gives up;
 //! decisions go on from what is in memory, and their `data_age` grows.
 
-use std::{collections::HashSet, convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},
@@ -15,12 +15,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock,
-    model::{id::KeyId, time::BootTime, view::KeyRow},
-    replica::Applier,
+    model::time::BootTime,
+    replica::{Applier, Present, reading::Applying},
     store::{
         Store,
         error::StoreError,
-        log::{LogReader, Position, Sink},
+        log::{LogReader, Position},
     },
     telemetry::chain,
 };
@@ -62,7 +62,8 @@ impl Follower {
                 error!(error = chain(&failure), "the change log is broken; loading all keys anew");
                 position = None;
                 // what was reached in another history promises nothing in this one
-                self.reach(0, None);
+                self.applier.restart();
+                self.reached.send_replace(0);
             } else if position != before || retry_after == RETRY_AFTER_MIN {
                 warn!(
                     error = chain(&failure),
@@ -128,7 +129,7 @@ impl Follower {
         let mut mode = None;
         loop {
             let asked = clock::boot();
-            let mut sink = Changes { applier: &mut self.applier };
+            let mut sink = Applying::new(&mut self.applier, None);
             let followed = reader.follow(&applied, &mut sink).await?;
             applied = followed.reached;
             *position = Some(applied.clone());
@@ -165,12 +166,12 @@ impl Follower {
     async fn load(&mut self, reader: &LogReader) -> Result<Position, StoreError> {
         let started = clock::boot();
         // what is there already may be gone from the database by now; the first time there is nothing
-        let ids = (!self.applier.is_empty()).then(HashSet::new);
-        let mut sink = Loading { applier: &mut self.applier, ids, keys: 0 };
+        let present = (!self.applier.is_empty()).then(Present::default);
+        let mut sink = Applying::new(&mut self.applier, present);
         let position = reader.load(&mut sink).await?;
-        let Loading { ids, keys, .. } = sink;
-        if let Some(ids) = ids {
-            self.applier.retain(&ids);
+        let Applying { present, keys, .. } = sink;
+        if let Some(present) = present {
+            self.applier.retain(&present);
         }
         self.reach(position.revision, Some(started));
         let took_ms = clock::boot().since(started).as_millis();
@@ -221,47 +222,5 @@ impl Mode {
             }
             (mode, Woken::Otherwise) => mode,
         }
-    }
-}
-
-/// Applies changes.
-struct Changes<'a> {
-    applier: &'a mut Applier,
-}
-
-impl Sink for Changes<'_> {
-    fn put(&mut self, row: &KeyRow<'_>) {
-        put(self.applier, row);
-    }
-
-    fn remove(&mut self, id: KeyId) {
-        self.applier.remove(id);
-    }
-}
-
-/// Applies a whole load and remembers what was in it.
-struct Loading<'a> {
-    applier: &'a mut Applier,
-    ids: Option<HashSet<KeyId>>,
-    keys: u64,
-}
-
-impl Sink for Loading<'_> {
-    fn put(&mut self, row: &KeyRow<'_>) {
-        self.keys += 1;
-        if let Some(ids) = &mut self.ids {
-            ids.insert(row.id);
-        }
-        put(self.applier, row);
-    }
-
-    fn remove(&mut self, id: KeyId) {
-        self.applier.remove(id);
-    }
-}
-
-fn put(applier: &mut Applier, row: &KeyRow<'_>) {
-    if let Err(error) = applier.put(row) {
-        error!(key.id = %row.id, error = chain(&error), "a key cannot be read and is denied");
     }
 }

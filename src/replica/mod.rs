@@ -5,6 +5,8 @@
 
 pub mod follow;
 pub mod lease;
+pub mod reading;
+mod shared;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicI64,
+            AtomicI64, AtomicU64,
             Ordering::{Acquire, Release},
         },
     },
@@ -20,14 +22,15 @@ use std::{
 };
 
 use crate::model::{
-    environment::EnvironmentName,
     id::KeyId,
     label::Labels,
     secret::Digest,
+    shared::{DomainRow, GroupRow, UserRow},
     time::{BootTime, Timestamp},
     view::{KeyRow, KeyView, LastUsed, Profile, UnreadableRow},
 };
 use lease::{Lease, NotReady};
+use shared::Shared;
 
 type Keys = papaya::HashMap<Digest, Arc<KeyView>, BuildHasherDefault<DigestHasher>>;
 
@@ -36,6 +39,7 @@ type Keys = papaya::HashMap<Digest, Arc<KeyView>, BuildHasherDefault<DigestHashe
 pub struct Replica {
     keys: Keys,
     revision: AtomicI64,
+    settlings: AtomicU64,
     lease: Lease,
 }
 
@@ -54,6 +58,7 @@ impl Replica {
         let replica = Arc::new(Self {
             keys: Keys::default(),
             revision: AtomicI64::new(0),
+            settlings: AtomicU64::new(0),
             lease: Lease::new(staleness_max),
         });
         let applier = Applier {
@@ -80,6 +85,12 @@ impl Replica {
         self.revision.load(Acquire)
     }
 
+    /// How often changes were completed. What is read between two times that tell the same is no
+    /// mixture that permits more than old or new contents do; else it is to be read again.
+    pub fn settlings(&self) -> u64 {
+        self.settlings.load(Acquire)
+    }
+
     /// The key that has this secret.
     pub fn get(&self, digest: &Digest) -> Option<Arc<KeyView>> {
         self.keys.pin().get(digest).cloned()
@@ -92,6 +103,19 @@ impl Replica {
     }
 }
 
+/// All that there is after a load.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// Ids of keys.
+    pub keys: HashSet<KeyId>,
+    /// Names of domains.
+    pub domains: HashSet<Box<str>>,
+    /// Numbers of groups.
+    pub groups: HashSet<i64>,
+    /// Numbers of users.
+    pub users: HashSet<i64>,
+}
+
 /// Changes a replica. Applying the same content twice is the same as once.
 #[derive(Debug)]
 pub struct Applier {
@@ -101,9 +125,9 @@ pub struct Applier {
 }
 
 impl Applier {
-    /// Whether there are no keys.
+    /// Whether there is nothing yet.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.by_id.is_empty() && self.shared.is_empty()
     }
 
     /// Takes over a key's present content. An unreadable one is kept as a key that is not active:
@@ -131,22 +155,66 @@ impl Applier {
         }
     }
 
-    /// Forgets all keys but these, after all of these were put.
-    pub fn retain(&mut self, ids: &HashSet<KeyId>) {
-        let gone: Vec<KeyId> = self.by_id.keys().filter(|id| !ids.contains(id)).copied().collect();
+    /// Takes over a domain's present content. From here to [`Applier::reached`] its keys may do only
+    /// what they may both before and after the change; so it is with groups and users. Of one that
+    /// cannot be read, no key may do anything. The error is for the log.
+    pub fn put_domain(&mut self, row: &DomainRow<'_>) -> Result<(), UnreadableRow> {
+        self.shared.put_domain(row)
+    }
+
+    /// Takes over a group's present content.
+    pub fn put_group(&mut self, row: &GroupRow<'_>) -> Result<(), UnreadableRow> {
+        self.shared.put_group(row)
+    }
+
+    /// A group that is deleted gives nothing.
+    pub fn remove_group(&mut self, uid: i64) {
+        self.shared.remove_group(uid);
+    }
+
+    /// Takes over a user's present content.
+    pub fn put_user(&mut self, row: &UserRow<'_>) -> Result<(), UnreadableRow> {
+        self.shared.put_user(row)
+    }
+
+    /// A user that is deleted has no keys that work.
+    pub fn remove_user(&mut self, uid: i64) {
+        self.shared.remove_user(uid);
+    }
+
+    /// Closes all domains, groups and users but these, after all of these were put and before any
+    /// key is: the new content of a key must not meet what its old one did not have and what is gone.
+    pub fn retain_shared(&mut self, present: &Present) {
+        self.shared.retain(present);
+    }
+
+    /// Forgets all but these, after all of these were put.
+    pub fn retain(&mut self, present: &Present) {
+        let gone: Vec<KeyId> =
+            self.by_id.keys().filter(|id| !present.keys.contains(id)).copied().collect();
         for id in gone {
             self.remove(id);
         }
+        self.shared.retain(present);
     }
 
     /// All changes up to `revision` are in place. If at an instant there were no others, that
     /// instant, read before the database was asked.
     pub fn reached(&mut self, revision: i64, complete_at: Option<BootTime>) {
+        // counted first: whoever has seen something settled sees the number too
+        self.replica.settlings.fetch_add(1, Release);
+        self.shared.settle();
         self.replica.revision.store(revision, Release);
         if let Some(asked) = complete_at {
             self.replica.lease.extend(asked);
         }
         self.shared.sweep();
+    }
+
+    /// Another history goes on from here: what was reached promises nothing in it. What is changing
+    /// has not changed until it is reached.
+    pub fn restart(&mut self) {
+        self.replica.revision.store(0, Release);
     }
 
     /// Forgets some secrets of a key, but not one that another key has by now.
@@ -166,7 +234,7 @@ impl Applier {
     }
 
     fn closed_view(&mut self, row: &KeyRow<'_>) -> KeyView {
-        let profile = Arc::new(Profile::nothing());
+        let profile = self.shared.no_profile();
         self.assemble(row, profile, Arc::default(), false)
     }
 
@@ -193,58 +261,6 @@ impl Applier {
             retiring: row.retiring.map(Box::new),
             last_used,
         }
-    }
-}
-
-/// What keys share, by the text that it was read from.
-#[derive(Debug, Default)]
-struct Shared {
-    profiles: HashMap<Box<str>, Arc<Profile>>,
-    labels: HashMap<Box<str>, Arc<Labels>>,
-    environments: HashMap<Box<str>, EnvironmentName>,
-    /// How many profiles and labels there may be before unused ones are looked for.
-    sweep_at: usize,
-}
-
-impl Shared {
-    fn profile(&mut self, text: &str) -> Result<Arc<Profile>, UnreadableRow> {
-        if let Some(profile) = self.profiles.get(text) {
-            return Ok(Arc::clone(profile));
-        }
-        let profile = Arc::new(Profile::parse(text)?);
-        self.profiles.insert(text.into(), Arc::clone(&profile));
-        Ok(profile)
-    }
-
-    fn labels(&mut self, text: &str) -> Result<Arc<Labels>, UnreadableRow> {
-        if let Some(labels) = self.labels.get(text) {
-            return Ok(Arc::clone(labels));
-        }
-        let pairs = text.lines().map(|line| line.split_once('=').unwrap_or((line, "")));
-        let labels = Arc::new(Labels::parse(pairs)?);
-        self.labels.insert(text.into(), Arc::clone(&labels));
-        Ok(labels)
-    }
-
-    fn environment(&mut self, text: &str) -> EnvironmentName {
-        if let Some(name) = self.environments.get(text) {
-            return name.clone();
-        }
-        let name = EnvironmentName::from_stored(text);
-        self.environments.insert(text.into(), name.clone());
-        name
-    }
-
-    /// Drops what no key uses any more, each time that there is twice as much as after the last
-    /// time: so that it costs little, and waste stays below what is in use.
-    fn sweep(&mut self) {
-        const KEPT_MIN: usize = 1024;
-        if self.profiles.len() + self.labels.len() < self.sweep_at.max(KEPT_MIN) {
-            return;
-        }
-        self.profiles.retain(|_, profile| Arc::strong_count(profile) > 1);
-        self.labels.retain(|_, labels| Arc::strong_count(labels) > 1);
-        self.sweep_at = 2 * (self.profiles.len() + self.labels.len());
     }
 }
 

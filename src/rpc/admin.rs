@@ -1,6 +1,6 @@
 //! The service `KeyAdmin`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use tonic::{Request, Response, Status};
 
@@ -8,16 +8,20 @@ use crate::{
     admin::{
         Admin, Call, Changed, Effect, Opened,
         create::create_key,
+        explain::explain_key,
         lifecycle::{activate_key, deactivate_key, delete_key, revoke_key, undelete_key},
         read::{get_key, list_keys, lookup_key},
         regenerate::regenerate_key,
+        things::catalogues,
         update::update_key,
     },
     authorize::Hot,
-    model::{caller::Action, secret::Token},
+    model::{caller::Action, catalogue::Catalogue, name::DomainName, secret::Token},
     rpc::{
         caller::authenticate,
-        convert::{self, ListParts, draft_to_pb, key_to_pb, page_to_pb},
+        convert::{
+            self, ListParts, draft_to_pb, effective_to_pb, explanation_to_pb, key_to_pb, page_to_pb,
+        },
         pb,
         reached::Reached,
         status,
@@ -42,16 +46,24 @@ impl KeyAdminService {
         authenticate(&self.hot, request)
     }
 
+    /// What domains call their permissions.
+    async fn catalogues(
+        &self,
+        domains: Vec<DomainName>,
+    ) -> Result<HashMap<DomainName, Catalogue>, Status> {
+        catalogues(&self.admin, domains).await.map_err(status::admin)
+    }
+
     /// A key after a change, as its answer shows it. Waits a moment for this process's own replica,
     /// so that who asks here next finds the change.
     async fn shown(&self, call: &Call, changed: &Changed) -> (Option<pb::Key>, i64) {
         self.reached.wait_for(changed.revision).await;
-        (Some(key_to_pb(&changed.key, call.now)), changed.revision)
+        (Some(key_to_pb(&changed.key, None, call.now)), changed.revision)
     }
 }
 
 /// The token of an answer; empty where nothing was made.
-fn revealed(token: Option<&Token>) -> String {
+pub(super) fn revealed(token: Option<&Token>) -> String {
     token.map(|token| token.reveal().to_owned()).unwrap_or_default()
 }
 
@@ -78,7 +90,9 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
         let call = self.call(&request)?;
         let id = convert::parse_id(&request.get_ref().id)?;
         let key = get_key(&self.admin, &call, id).await.map_err(status::admin)?;
-        Ok(Response::new(pb::GetKeyResponse { key: Some(key_to_pb(&key, call.now)) }))
+        let known = self.catalogues(vec![key.domain.clone()]).await?;
+        let key = key_to_pb(&key, known.get(&key.domain), call.now);
+        Ok(Response::new(pb::GetKeyResponse { key: Some(key) }))
     }
 
     async fn list_keys(
@@ -91,7 +105,9 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
             ListParts::parse(request, call.caller.reach(Action::Read))?;
         let order = page.order;
         let page = list_keys(&self.admin, &call, &filter, &page).await.map_err(status::admin)?;
-        Ok(Response::new(page_to_pb(page, order, request, call.now)))
+        let domains = page.keys.iter().map(|key| key.domain.clone());
+        let known = self.catalogues(domains.collect()).await?;
+        Ok(Response::new(page_to_pb((page, &known), order, request, call.now)))
     }
 
     async fn update_key(
@@ -185,6 +201,25 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
         let call = self.call(&request)?;
         let token = convert::lookup(request.get_ref())?;
         let key = lookup_key(&self.admin, &call, token).await.map_err(status::admin)?;
-        Ok(Response::new(pb::LookupKeyResponse { key: Some(key_to_pb(&key, call.now)) }))
+        let key = Some(key_to_pb(&key, None, call.now));
+        Ok(Response::new(pb::LookupKeyResponse { key }))
+    }
+
+    async fn explain_key(
+        &self,
+        request: Request<pb::ExplainKeyRequest>,
+    ) -> Answer<pb::ExplainKeyResponse> {
+        let call = self.call(&request)?;
+        let (id, parts) = convert::explain(request.get_ref())?;
+        let question = parts.as_ref().map(|parts| &parts.question);
+        let explained =
+            explain_key(&self.admin, &call, id, question).await.map_err(status::admin)?;
+        Ok(Response::new(pb::ExplainKeyResponse {
+            key: Some(key_to_pb(&explained.key, None, call.now)),
+            permissions: effective_to_pb(&explained.permissions),
+            permissions_truncated: explained.permissions.truncated,
+            explanation: explained.explanation.as_ref().map(explanation_to_pb),
+            revision: explained.revision,
+        }))
     }
 }

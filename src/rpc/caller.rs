@@ -1,43 +1,71 @@
-//! Who calls: an admin key, judged by the same decision as every key.
+//! Who calls: an admin key, or the holder of any key; judged by the same decision as every key.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tonic::{Request, Status};
 
 use crate::{
-    admin::Call,
-    authorize::{Hot, Record, Terms, authorize},
+    admin::{AdminError, Call, denial::Denial},
+    authorize::{Explain, Hot, Outcome, Record, Terms, authorize},
     clock,
     decide::{Ask, Decision, Plane, Question, Reason},
-    model::{caller::Caller, environment::EnvironmentName, secret::PresentedKey},
+    model::{
+        caller::Caller,
+        secret::{Digest, PresentedKey},
+        time::Timestamp,
+    },
     rpc::status,
 };
 
+/// The holder of a key.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// The call.
+    pub(super) call: Call,
+    /// The key, and what the replica knew.
+    pub(super) outcome: Outcome,
+}
+
 /// The caller of an admin service.
 pub(super) fn authenticate<T>(hot: &Hot, request: &Request<T>) -> Result<Call, Status> {
+    judge(hot, request, Plane::Admin).map(|holder| holder.call)
+}
+
+/// The caller of a service for holders of keys.
+pub(super) fn authenticate_holder<T>(hot: &Hot, request: &Request<T>) -> Result<Holder, Status> {
+    judge(hot, request, Plane::Holder)
+}
+
+fn judge<T>(hot: &Hot, request: &Request<T>, plane: Plane<'_>) -> Result<Holder, Status> {
     let now = clock::now();
-    let question = Question {
-        plane: Plane::Admin,
-        environment: EnvironmentName::OF_ADMINS,
-        ask: Ask::Authentication,
-    };
-    let terms = Terms { now, revision_min: 0, record: Record::Use };
+    let peer = request.remote_addr().map(|address| address.ip());
+    let question = Question { plane, client: peer, ask: Ask::Authentication };
+    let terms = Terms { now, revision_min: 0, record: Record::Use, explain: Explain::No };
     let token = bearer(request);
     let outcome = authorize(hot, token, &question, terms).map_err(status::not_ready)?;
-    match (outcome.decision, outcome.key, PresentedKey::parse(token, &hot.brand)) {
-        (Decision::Allow, Some(key), Ok(presented)) => Ok(Call {
-            caller: Caller {
-                key: key.id,
-                digest: presented.digest(&hot.pepper),
-                expire: key.expire,
-                profile: Arc::clone(&key.profile),
-            },
-            peer: request.remote_addr().map(|address| address.ip()),
-            now: now.wall,
-        }),
-        (Decision::Allow, _, _) => Err(status::unauthenticated(Reason::KeyUnknown)),
-        (Decision::Deny(reason), _, _) => Err(status::unauthenticated(reason)),
+    match (outcome.decision, PresentedKey::parse(token, &hot.brand)) {
+        (Decision::Allow, Ok(presented)) => {
+            let digest = presented.digest(&hot.pepper);
+            let call = call(&outcome, digest, (peer, now.wall));
+            let call = call.ok_or_else(|| status::unauthenticated(Reason::KeyUnknown))?;
+            Ok(Holder { call, outcome })
+        }
+        (Decision::Allow, Err(_malformed)) => Err(status::unauthenticated(Reason::KeyMalformed)),
+        (Decision::Deny(Reason::AddressDenied), _) => {
+            Err(status::admin(AdminError::Denied(Denial::Address)))
+        }
+        (Decision::Deny(reason), _) => Err(status::unauthenticated(reason)),
     }
+}
+
+fn call(
+    outcome: &Outcome,
+    digest: Digest,
+    (peer, now): (Option<IpAddr>, Timestamp),
+) -> Option<Call> {
+    let key = outcome.key.as_ref()?;
+    let profile = Arc::clone(&key.profile);
+    Some(Call { caller: Caller { key: key.id, digest, expire: key.expire, profile }, peer, now })
 }
 
 /// The token after the scheme `Bearer` (RFC 6750), whatever its case; empty if there is none.

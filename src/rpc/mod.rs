@@ -2,6 +2,7 @@
 //!
 //! Behind this room no protobuf type exists; what comes from here is parsed.
 
+pub mod access;
 pub mod admin;
 pub mod authorize;
 mod caller;
@@ -11,6 +12,7 @@ pub mod health;
 pub mod listen;
 pub mod reached;
 mod redact;
+pub mod self_service;
 mod status;
 
 /// The generated messages, services and clients of `keyward.v1`.

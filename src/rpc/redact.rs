@@ -19,5 +19,7 @@ redacted!(
     BatchAuthorizeRequest,
     CreateKeyResponse,
     RegenerateKeyResponse,
-    LookupKeyRequest
+    LookupKeyRequest,
+    ExplainKeyRequest,
+    RegenerateMyKeyResponse
 );

@@ -10,8 +10,13 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use tracing::{error, warn};
 
 use crate::{
-    admin::AdminError, decide::Reason, model::key::Refusal, replica::lease::NotReady,
-    rpc::convert::reason_to_pb, store::error::StoreError, telemetry::chain,
+    admin::{AdminError, denial::Denial},
+    decide::Reason,
+    model::{key::Refusal, record::Kind},
+    replica::lease::NotReady,
+    rpc::convert::reason_to_pb,
+    store::error::StoreError,
+    telemetry::chain,
 };
 
 const DOMAIN: &str = "keyward";
@@ -54,7 +59,7 @@ pub(super) fn invalid(mut violations: Vec<FieldViolation>) -> Status {
 }
 
 /// One field of a request that is wrong.
-pub(super) fn invalid_field(field: &'static str, description: &'static str) -> Status {
+pub(super) fn invalid_field(field: impl Into<String>, description: &'static str) -> Status {
     invalid(vec![FieldViolation::new(field, description)])
 }
 
@@ -115,33 +120,57 @@ pub(super) fn unauthenticated(reason: Reason) -> Status {
 /// Why an operator's call failed.
 pub(super) fn admin(error: AdminError) -> Status {
     match error {
-        AdminError::NotPermitted { permission } => {
-            lacking("PERMISSION_MISSING", permission, error.to_string())
-        }
-        AdminError::OutranksCaller { ref grant } => {
-            lacking("OUTRANKS_CALLER", grant, error.to_string())
-        }
-        AdminError::OutlivesCaller => {
-            plain(Code::PermissionDenied, "OUTLIVES_CALLER", error.to_string())
-        }
+        AdminError::Denied(denial) => denied(&denial),
         AdminError::CallerStopped => unauthenticated(Reason::KeyInactive),
         AdminError::CallerChanged => passing("REPLICA_STALE", error.to_string()),
         AdminError::UnknownKey(_) | AdminError::UnknownToken => {
             plain(Code::NotFound, "KEY_NOT_FOUND", error.to_string())
         }
+        AdminError::NotFound { kind, .. } => {
+            plain(Code::NotFound, &format!("{}_NOT_FOUND", noun(kind)), error.to_string())
+        }
+        AdminError::Exists { kind, .. } => {
+            plain(Code::AlreadyExists, &format!("{}_EXISTS", noun(kind)), error.to_string())
+        }
+        AdminError::Protected { kind, .. } => {
+            let reason = format!("{}_PROTECTED", noun(kind));
+            plain(Code::FailedPrecondition, &reason, error.to_string())
+        }
+        AdminError::InUse { kind, message, details } => {
+            let reason = format!("{}_IN_USE", noun(kind));
+            let info = details.into_iter().map(|(name, text)| (name.to_owned(), text));
+            let info: HashMap<_, _> = info.collect();
+            let details = ErrorDetails::with_error_info(reason, DOMAIN, info);
+            Status::with_error_details(Code::FailedPrecondition, message, details)
+        }
         AdminError::StaleEtag { .. } => plain(Code::Aborted, "ETAG_MISMATCH", error.to_string()),
         AdminError::Refused(refusal) => refused(refusal),
-        AdminError::Invalid { field, message } => invalid_field(field, message),
+        AdminError::Invalid { field, message } => {
+            invalid(vec![FieldViolation::new(field, message)])
+        }
         AdminError::NoRandomness(error) => internal(&chain(&error)),
         AdminError::Store(error) => store(&error),
     }
 }
 
-/// A permission that the caller lacks, in words and for programs.
-fn lacking(reason: &str, permission: &str, message: String) -> Status {
-    let info = HashMap::from([(String::from("permission"), permission.to_owned())]);
-    let details = ErrorDetails::with_error_info(reason, DOMAIN, info);
-    Status::with_error_details(Code::PermissionDenied, message, details)
+/// What reasons call a kind; a domain's route map and catalogue are there if the domain is.
+const fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Key => "KEY",
+        Kind::Domain | Kind::RouteMap | Kind::Catalogue => "DOMAIN",
+        Kind::Environment => "ENVIRONMENT",
+        Kind::User => "USER",
+        Kind::Group => "GROUP",
+        Kind::Template => "TEMPLATE",
+    }
+}
+
+/// What the caller may not, in words and for programs.
+fn denied(denial: &Denial) -> Status {
+    let permission = denial.permission().map(|name| (String::from("permission"), name));
+    let info: HashMap<_, _> = permission.into_iter().collect();
+    let details = ErrorDetails::with_error_info(denial.reason(), DOMAIN, info);
+    Status::with_error_details(Code::PermissionDenied, denial.to_string(), details)
 }
 
 fn refused(refusal: Refusal) -> Status {
@@ -150,6 +179,7 @@ fn refused(refusal: Refusal) -> Status {
         Refusal::NotDeleted => (Code::AlreadyExists, "KEY_NOT_DELETED"),
         Refusal::Revoked => (Code::FailedPrecondition, "KEY_REVOKED"),
         Refusal::NotActive => (Code::FailedPrecondition, "KEY_NOT_ACTIVE"),
+        Refusal::UserGone => (Code::FailedPrecondition, "USER_NOT_FOUND"),
     };
     plain(code, reason, refusal.to_string())
 }

@@ -1,14 +1,57 @@
-//! What an audit event shows of a change: the thing before and after, without secrets.
+//! What an audit event shows of a change: the thing before and after, without secrets; and changes
+//! that were refused.
 
 use serde_json::{Value as Json, json};
+use tokio_postgres::types::Type;
 
 use crate::{
     model::{
         key::{Key, Standing},
         time::Timestamp,
     },
-    store::key_row::{labels_json, reason_text, standing_text},
+    store::{
+        Parameter, Store,
+        error::StoreError,
+        key_row::{labels_json, reason_text, standing_text},
+        write::Intent,
+    },
 };
+
+/// A change that was refused for want of rights.
+#[derive(Clone, Debug)]
+pub struct Refusal<'a> {
+    /// What was to be done, by whom, from where, when.
+    pub intent: &'a Intent,
+    /// To what.
+    pub subject: &'a str,
+    /// For which reason it was refused.
+    pub reason: &'a str,
+}
+
+const REFUSE: &str = "-- audit.refuse
+    INSERT INTO keyward.refusal AS known (actor, action, reason, hour, times, first_at,
+        first_subject, last_at, last_subject, last_peer)
+    VALUES ($1, $2, $3, date_trunc('hour', $4::timestamptz, 'UTC'), 1, $4, $5, $4, $5, $6)
+    ON CONFLICT (actor, action, reason, hour) DO UPDATE SET times = known.times + 1,
+        last_at = excluded.last_at, last_subject = excluded.last_subject,
+        last_peer = excluded.last_peer";
+
+impl Store {
+    /// Notes that a change was refused. Like ones within an hour are counted together.
+    pub async fn note_refusal(&self, refusal: &Refusal<'_>) -> Result<(), StoreError> {
+        let Intent { action, actor, peer, time } = refusal.intent;
+        let parameters: [Parameter<'_>; 6] = [
+            (&actor.to_string(), Type::TEXT),
+            (action, Type::TEXT),
+            (&refusal.reason, Type::TEXT),
+            (time, Type::TIMESTAMPTZ),
+            (&refusal.subject, Type::TEXT),
+            (&peer.map(|peer| peer.to_string()), Type::TEXT),
+        ];
+        self.run(REFUSE, &parameters).await?;
+        Ok(())
+    }
+}
 
 /// A key as its audit events show it.
 pub(super) fn snapshot(key: &Key) -> Json {
@@ -21,6 +64,13 @@ pub(super) fn snapshot(key: &Key) -> Json {
         "permissions": settings.grants.iter().collect::<Vec<_>>(),
         "route_rules": settings.route_rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "labels": labels_json(&settings.labels),
+        "user": settings.user.as_ref().map(|user| user.id.as_str()),
+        "groups": settings.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
+        "customers": settings.customers.iter().collect::<Vec<_>>(),
+        "allowed_addresses": texts(settings.addresses.allowed.iter()),
+        "denied_addresses": texts(settings.addresses.denied.iter()),
+        "managed_by": settings.managed_by.map(|manager| manager.to_string()),
+        "allow_self_regenerate": settings.self_regenerate,
         "not_before_micros": settings.validity.not_before.map(Timestamp::micros),
         "expire_micros": settings.validity.expire.map(Timestamp::micros),
         "standing": standing_text(&key.standing),
@@ -29,6 +79,14 @@ pub(super) fn snapshot(key: &Key) -> Json {
         "version": key.version,
     });
     if let Some(members) = shown.as_object_mut() {
+        if let Some(template) = &key.template {
+            members.insert("template".into(), template.as_str().into());
+        }
+        if let Some(bound) = &settings.delegation {
+            let domains = texts(bound.domains().iter());
+            let ceiling = texts(bound.ceiling.iter());
+            members.insert("delegation".into(), json!({ "domains": domains, "ceiling": ceiling }));
+        }
         if let Standing::Revoked(revocation) = &key.standing {
             members.insert("revoke_reason".into(), reason_text(revocation.reason).into());
             members.insert("revoke_comment".into(), revocation.comment.as_str().into());
@@ -39,4 +97,8 @@ pub(super) fn snapshot(key: &Key) -> Json {
         }
     }
     shown
+}
+
+fn texts<T: ToString>(items: impl Iterator<Item = T>) -> Vec<String> {
+    items.map(|item| item.to_string()).collect()
 }

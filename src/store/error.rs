@@ -42,6 +42,8 @@ pub enum StoreError {
         applied: i64,
         /// What was found.
         what: &'static str,
+        /// What could not be read, if it was that.
+        source: Option<Box<Self>>,
     },
     /// The schema is newer than this program, or was edited.
     #[error("the database's schema does not fit this program: {0}")]

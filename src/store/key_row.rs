@@ -5,19 +5,27 @@ use tokio_postgres::{Row, types::Type};
 
 use crate::{
     model::{
+        address::{AddressRules, Networks},
         caller::Actor,
-        environment::{DomainName, EnvironmentName},
+        customer::Customers,
+        delegation::Delegation,
         key::{
             Key, KeyState, Retiring, Revocation, RevocationReason, Secret, Settings, Standing,
             Validity,
         },
         label::Labels,
-        permission::Grants,
+        name::{DomainName, EnvironmentName, TemplateName},
         route::RouteRules,
         secret::{Digest, Hint},
         text::{DisplayName, Prose},
+        user::{UserId, UserRef},
     },
-    store::{Parameter, error::StoreError, row::field},
+    store::{
+        Parameter,
+        error::StoreError,
+        row::field,
+        things::{grants, groups, parsed},
+    },
 };
 
 const TABLE: &str = "key";
@@ -27,6 +35,13 @@ pub(super) struct KeyParameters {
     permissions: Vec<String>,
     route_rules: Vec<String>,
     labels: Json,
+    user: Option<i64>,
+    groups: Vec<i64>,
+    customers: Vec<String>,
+    allowed_addresses: Vec<String>,
+    denied_addresses: Vec<String>,
+    delegated_domains: Option<Vec<String>>,
+    ceiling: Option<Vec<String>>,
     revoke_reason: Option<&'static str>,
     revoked_by: Option<String>,
     created_by: String,
@@ -35,10 +50,19 @@ pub(super) struct KeyParameters {
 impl KeyParameters {
     pub(super) fn new(key: &Key) -> Self {
         let revocation = revocation(key);
+        let settings = &key.settings;
+        let delegation = settings.delegation.as_ref();
         Self {
-            permissions: key.settings.grants.iter().map(String::from).collect(),
-            route_rules: key.settings.route_rules.iter().map(ToString::to_string).collect(),
-            labels: labels_json(&key.settings.labels),
+            permissions: settings.grants.iter().map(String::from).collect(),
+            route_rules: strings(settings.route_rules.iter()),
+            labels: labels_json(&settings.labels),
+            user: settings.user.as_ref().map(|user| user.uid),
+            groups: settings.groups.iter().map(|group| group.uid).collect(),
+            customers: strings(settings.customers.iter()),
+            allowed_addresses: strings(settings.addresses.allowed.iter()),
+            denied_addresses: strings(settings.addresses.denied.iter()),
+            delegated_domains: delegation.map(|bound| strings(bound.domains().iter())),
+            ceiling: delegation.map(|bound| strings(bound.ceiling.iter())),
             revoke_reason: revocation.map(|revocation| reason_text(revocation.reason)),
             revoked_by: revocation.map(|revocation| revocation.by.to_string()),
             created_by: key.created_by.to_string(),
@@ -55,7 +79,7 @@ impl KeyParameters {
         let settings = &key.settings;
         let revocation = revocation(key);
         let retiring = key.retiring.as_ref();
-        let parameters: [Parameter<'_>; 25] = [
+        let parameters: [Parameter<'_>; 35] = [
             (&key.id, Type::UUID),
             (&key.domain.as_str(), Type::TEXT),
             (&key.environment.as_str(), Type::TEXT),
@@ -81,9 +105,23 @@ impl KeyParameters {
             (&key.update_time, Type::TIMESTAMPTZ),
             (&key.delete_time, Type::TIMESTAMPTZ),
             (&key.version, Type::INT8),
+            (&key.template.as_ref().map(TemplateName::as_str), Type::TEXT),
+            (&self.user, Type::INT8),
+            (&self.groups, Type::INT8_ARRAY),
+            (&self.customers, Type::TEXT_ARRAY),
+            (&self.allowed_addresses, Type::TEXT_ARRAY),
+            (&self.denied_addresses, Type::TEXT_ARRAY),
+            (&settings.managed_by, Type::UUID),
+            (&settings.self_regenerate, Type::BOOL),
+            (&self.delegated_domains, Type::TEXT_ARRAY),
+            (&self.ceiling, Type::TEXT_ARRAY),
         ];
         Ok(tx.execute_typed(statement, &parameters).await?)
     }
+}
+
+fn strings<T: ToString>(items: impl Iterator<Item = T>) -> Vec<String> {
+    items.map(|item| item.to_string()).collect()
 }
 
 fn revocation(key: &Key) -> Option<&Revocation> {
@@ -140,25 +178,13 @@ fn reason_from_text(text: &str) -> Result<RevocationReason, StoreError> {
     }
 }
 
-/// Reads a column and what it must be.
-fn parsed<'a, T, P, E>(
-    row: &'a Row,
-    column: &'static str,
-    parse: impl Fn(P) -> Result<T, E>,
-) -> Result<T, StoreError>
-where
-    P: tokio_postgres::types::FromSql<'a>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    parse(field(row, TABLE, column)?).map_err(|error| StoreError::corrupt(TABLE, column, error))
-}
-
 /// Reads a row with the columns that all statements on keys select.
 pub(super) fn key_from_row(row: &Row) -> Result<Key, StoreError> {
     Ok(Key {
         id: field(row, TABLE, "id")?,
-        domain: parsed(row, "domain", DomainName::parse)?,
-        environment: parsed(row, "environment", EnvironmentName::parse)?,
+        domain: parsed(row, TABLE, "domain", DomainName::parse)?,
+        environment: parsed(row, TABLE, "environment", EnvironmentName::parse)?,
+        template: field::<Option<&str>>(row, TABLE, "template")?.map(TemplateName::from_stored),
         settings: settings_from_row(row)?,
         standing: standing_from_row(row)?,
         secret: Secret {
@@ -166,7 +192,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<Key, StoreError> {
             hint: Hint::from_stored(field(row, TABLE, "hint")?),
         },
         retiring: retiring_from_row(row)?,
-        created_by: parsed(row, "created_by", Actor::parse)?,
+        created_by: parsed(row, TABLE, "created_by", Actor::parse)?,
         create_time: field(row, TABLE, "created_at")?,
         update_time: field(row, TABLE, "updated_at")?,
         delete_time: field(row, TABLE, "deleted_at")?,
@@ -180,12 +206,10 @@ fn settings_from_row(row: &Row) -> Result<Settings, StoreError> {
     let pairs = labels.as_object().into_iter().flatten();
     let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
     Ok(Settings {
-        display_name: parsed(row, "display_name", DisplayName::parse)?,
-        description: parsed(row, "description", Prose::parse)?,
-        grants: parsed(row, "permissions", |texts: Vec<&str>| {
-            Grants::parse(&texts).map_err(|(_, error)| error)
-        })?,
-        route_rules: parsed(row, "route_rules", |texts: Vec<&str>| {
+        display_name: parsed(row, TABLE, "display_name", DisplayName::parse)?,
+        description: parsed(row, TABLE, "description", Prose::parse)?,
+        grants: grants(row, TABLE, "permissions")?,
+        route_rules: parsed(row, TABLE, "route_rules", |texts: Vec<&str>| {
             RouteRules::parse(&texts).map_err(|(_, error)| error)
         })?,
         validity: Validity {
@@ -193,7 +217,40 @@ fn settings_from_row(row: &Row) -> Result<Settings, StoreError> {
             expire: field(row, TABLE, "expire_at")?,
         },
         labels: Labels::parse(pairs).map_err(|e| StoreError::corrupt(TABLE, "labels", e))?,
+        user: user_from_row(row)?,
+        groups: groups(row, TABLE)?,
+        customers: parsed(row, TABLE, "customers", |texts: Vec<&str>| {
+            Customers::parse(&texts).map_err(|(_, error)| error)
+        })?,
+        addresses: AddressRules {
+            allowed: networks(row, "allowed_addresses")?,
+            denied: networks(row, "denied_addresses")?,
+        },
+        managed_by: field(row, TABLE, "managed_by")?,
+        self_regenerate: field(row, TABLE, "self_regenerate")?,
+        delegation: delegation_from_row(row)?,
     })
+}
+
+fn networks(row: &Row, column: &'static str) -> Result<Networks, StoreError> {
+    parsed(row, TABLE, column, |texts: Vec<&str>| {
+        Networks::parse(&texts).map_err(|(_, error)| error)
+    })
+}
+
+fn user_from_row(row: &Row) -> Result<Option<UserRef>, StoreError> {
+    let uid: Option<i64> = field(row, TABLE, "user_uid")?;
+    uid.map(|uid| Ok(UserRef { uid, id: parsed(row, "domain_user", "user_id", UserId::parse)? }))
+        .transpose()
+}
+
+fn delegation_from_row(row: &Row) -> Result<Option<Delegation>, StoreError> {
+    let domains: Option<Vec<&str>> = field(row, TABLE, "delegated_domains")?;
+    let delegation = domains.map(|domains| {
+        Delegation::new(&domains, grants(row, TABLE, "ceiling")?)
+            .map_err(|(_, error)| StoreError::corrupt(TABLE, "delegated_domains", error))
+    });
+    delegation.transpose()
 }
 
 fn standing_from_row(row: &Row) -> Result<Standing, StoreError> {
@@ -202,9 +259,9 @@ fn standing_from_row(row: &Row) -> Result<Standing, StoreError> {
         "inactive" => Ok(Standing::Inactive),
         "revoked" => Ok(Standing::Revoked(Revocation {
             reason: reason_from_text(field(row, TABLE, "revoke_reason")?)?,
-            comment: parsed(row, "revoke_comment", Prose::parse)?,
+            comment: parsed(row, TABLE, "revoke_comment", Prose::parse)?,
             time: field(row, TABLE, "revoked_at")?,
-            by: parsed(row, "revoked_by", Actor::parse)?,
+            by: parsed(row, TABLE, "revoked_by", Actor::parse)?,
         })),
         _ => Err(StoreError::corrupt(TABLE, "standing", "unknown standing")),
     }

@@ -4,35 +4,43 @@ use tokio_postgres::types::Type;
 
 use crate::{
     model::{
-        environment::{DomainName, EnvironmentName},
         id::KeyId,
         key::{Key, KeyState},
         list::{Cursor, KeyFilter, KeyOrder, KeyPage, PageRequest, Place},
+        name::{DomainName, EnvironmentName, GroupName},
         secret::Digest,
         text::SearchText,
         time::Timestamp,
+        user::UserId,
     },
     store::{
         Parameter, Store,
         error::StoreError,
         key_row::{key_from_row, labels_json, state_text},
         row::field,
+        things::{group_columns, kind_text},
     },
 };
 
 /// The columns that [`key_from_row`] reads.
 macro_rules! columns {
     () => {
-        "k.id, k.domain, k.environment, k.display_name, k.description, k.permissions,
-         k.route_rules, k.labels, k.not_before_at, k.expire_at, k.standing, k.revoke_reason,
-         k.revoke_comment, k.revoked_at, k.revoked_by, k.digest, k.hint, k.retiring_digest,
-         k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
-         k.deleted_at, k.version, u.last_used_at
-         FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id"
+        concat!(
+            "k.id, k.domain, k.environment, k.display_name, k.description, k.permissions,
+             k.route_rules, k.labels, k.not_before_at, k.expire_at, k.standing, k.revoke_reason,
+             k.revoke_comment, k.revoked_at, k.revoked_by, k.digest, k.hint, k.retiring_digest,
+             k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
+             k.deleted_at, k.version, k.customers, k.allowed_addresses, k.denied_addresses,
+             k.managed_by, k.self_regenerate, k.delegated_domains, k.ceiling, k.template,
+             k.user_uid, t.id AS user_id, u.last_used_at, ",
+            group_columns!("k"),
+            " FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id
+                LEFT JOIN keyward.domain_user AS t ON t.uid = k.user_uid"
+        )
     };
 }
 
-const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
+pub(super) const GET: &str = concat!("-- keys.get\nSELECT ", columns!(), " WHERE k.id = $1");
 
 /// Keeps others from changing the key, not from reading it so too.
 pub(super) const SHARE: &str =
@@ -68,6 +76,15 @@ const LIST: &str = concat!(
             OR position(lower($10) IN lower(k.hint)) > 0)
         AND ($11::timestamptz IS NULL OR u.last_used_at IS NULL OR u.last_used_at < $11)
         AND ($12::timestamptz IS NULL OR k.expire_at < $12)
+        AND ($16::text[] IS NULL OR k.domain = ANY ($16))
+        AND ($17::text IS NULL OR k.user_uid = ANY (ARRAY(
+            SELECT uid FROM keyward.domain_user WHERE id = $17)))
+        AND ($18::text IS NULL OR t.kind = $18)
+        AND ($19::text IS NULL OR k.groups <> '{}' AND k.groups && ARRAY(
+            SELECT g.uid FROM keyward.permission_group AS g
+            WHERE g.name = $19 AND g.deleted_at IS NULL))
+        AND ($20::text IS NULL OR $20 = ANY (k.customers))
+        AND ($21::uuid IS NULL OR k.managed_by = $21)
         AND ($13::uuid IS NULL OR ({place}, k.id) {after} ($14, $13))
     ORDER BY {place} {direction}, k.id {direction}
     LIMIT $15"
@@ -78,9 +95,10 @@ pub(super) const INSERT: &str = "-- keys.insert
         id, domain, environment, display_name, description, permissions, route_rules, labels,
         not_before_at, expire_at, standing, revoke_reason, revoke_comment, revoked_at, revoked_by,
         digest, hint, retiring_digest, retiring_hint, retiring_expire_at, created_by, created_at,
-        updated_at, deleted_at, version)
+        updated_at, deleted_at, version, template, user_uid, groups, customers, allowed_addresses,
+        denied_addresses, managed_by, self_regenerate, delegated_domains, ceiling)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25)";
+        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
 
 /// All that may change, by the same parameters as [`INSERT`]. What never changes is compared, which
 /// also gives those parameters a use.
@@ -90,8 +108,11 @@ pub(super) const UPDATE: &str = "-- keys.update
         not_before_at = $9, expire_at = $10, standing = $11, revoke_reason = $12,
         revoke_comment = $13, revoked_at = $14, revoked_by = $15, digest = $16, hint = $17,
         retiring_digest = $18, retiring_hint = $19, retiring_expire_at = $20, updated_at = $23,
-        deleted_at = $24, version = $25
-    WHERE id = $1 AND domain = $2 AND environment = $3 AND created_by = $21 AND created_at = $22";
+        deleted_at = $24, version = $25, user_uid = $27, groups = $28, customers = $29,
+        allowed_addresses = $30, denied_addresses = $31, managed_by = $32, self_regenerate = $33,
+        delegated_domains = $34, ceiling = $35
+    WHERE id = $1 AND domain = $2 AND environment = $3 AND created_by = $21 AND created_at = $22
+        AND template IS NOT DISTINCT FROM $26";
 
 pub(super) const ADMIN_EXISTS: &str = "-- keys.admin_exists
     SELECT EXISTS (SELECT FROM keyward.key WHERE domain = 'keyward') AS found";
@@ -142,8 +163,11 @@ impl Store {
                 (&time, Type::TIMESTAMPTZ)
             }
         };
-        let size = i64::from(page.size.keys());
-        let parameters: [Parameter<'_>; 15] = [
+        let size = i64::from(page.size.items());
+        let domains = filter.reach.domains.as_ref();
+        let domains: Option<Vec<&str>> =
+            domains.map(|names| names.iter().map(DomainName::as_str).collect());
+        let parameters: [Parameter<'_>; 21] = [
             (&filter.domain.as_ref().map(DomainName::as_str), Type::TEXT),
             (&filter.reach.keys, Type::BOOL),
             (&filter.reach.admins, Type::BOOL),
@@ -159,11 +183,17 @@ impl Store {
             (&page.after.as_ref().map(|cursor| cursor.id), Type::UUID),
             place,
             (&(size + 1), Type::INT8), // one more tells whether there is a next page
+            (&domains, Type::TEXT_ARRAY),
+            (&filter.user.as_ref().map(UserId::as_str), Type::TEXT),
+            (&filter.user_kind.map(kind_text), Type::TEXT),
+            (&filter.group.as_ref().map(GroupName::as_str), Type::TEXT),
+            (&filter.customer.as_deref(), Type::TEXT),
+            (&filter.managed_by, Type::UUID),
         ];
         let rows = self.run(&list_statement(page), &parameters).await?;
         let mut keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
-        let more = keys.len() > usize::from(page.size.keys());
-        keys.truncate(usize::from(page.size.keys()));
+        let more = keys.len() > usize::from(page.size.items());
+        keys.truncate(usize::from(page.size.items()));
         let next = keys
             .last()
             .filter(|_| more)

@@ -4,33 +4,29 @@
 //! for those after it and misses none. What it finds is checked: a gap, a head that went back, or
 //! another history under the same numbers is a [`StoreError::Discontinuity`].
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{error::Error, future::Future, num::ParseIntError, sync::Arc, time::Duration};
 
-use futures_util::{TryStreamExt, future::poll_fn, pin_mut};
+use futures_util::future::poll_fn;
 use tokio::sync::Notify;
-use tokio_postgres::{
-    AsyncMessage, Client, NoTls, Row, binary_copy::BinaryCopyOutStream, types::Type,
-};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Row, types::Type};
 
 use crate::{
-    model::{id::KeyId, secret::Digest, view::KeyRow},
+    model::{id::KeyId, record::Kind},
     store::{
         Parameter, Store,
         error::StoreError,
         in_time,
-        row::{copied, field},
+        row::field,
+        view_rows::{self, Changed, Sink},
     },
 };
 
 /// No statement of a reader takes longer, or the connection is taken for dead.
 const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
-/// A whole load of all keys may take longer.
+/// A whole load may take longer.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(600);
 /// Changes that are read at once; a reader that is further behind comes again.
 const REVISIONS_MAX: i64 = 10_000;
-
-/// Keys that are read with one statement.
-const KEYS_MAX: usize = 10_000;
 
 const BEGIN: &str = "-- log.begin
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -46,40 +42,6 @@ const CHANGES: &str = "-- log.changes
     (SELECT revision, kind, subject, nonce::text FROM keyward.change_log
         WHERE revision > $1 AND revision <= $2)
     ORDER BY revision";
-
-/// The columns that a [`KeyRow`] is made of, in the order of [`COPY_TYPES`]. Labels of a form that we
-/// never write become text that cannot be read, so that they fail for their key and not for all.
-macro_rules! key_row {
-    () => {
-        "SELECT id, environment,
-            domain || E'\\n' || array_to_string(permissions, ' ')
-                || E'\\n' || array_to_string(route_rules, E'\\n') AS profile,
-            CASE WHEN labels = '{}' THEN '' WHEN jsonb_typeof(labels) <> 'object' THEN '?' ELSE (
-                SELECT string_agg(label.key || '=' || coalesce(label.value, E'\\t'), E'\\n'
-                    ORDER BY label.key)
-                FROM jsonb_each_text(labels) AS label) END AS labels,
-            standing = 'active' AS active, not_before_at, expire_at, digest, retiring_digest,
-            retiring_expire_at
-        FROM keyward.key WHERE deleted_at IS NULL"
-    };
-}
-
-const KEYS_BY_ID: &str = concat!("-- log.keys_by_id\n", key_row!(), " AND id = ANY ($1)");
-
-const ALL_KEYS: &str = concat!("-- log.all_keys\nCOPY (", key_row!(), ") TO STDOUT BINARY");
-
-const COPY_TYPES: [Type; 10] = [
-    Type::UUID,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::BOOL,
-    Type::TIMESTAMPTZ,
-    Type::TIMESTAMPTZ,
-    Type::BYTEA,
-    Type::BYTEA,
-    Type::TIMESTAMPTZ,
-];
 
 /// A place in one history of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,14 +59,6 @@ pub struct Followed {
     pub reached: Position,
     /// Whether that was all there were.
     pub complete: bool,
-}
-
-/// What a reader does with what it reads.
-pub trait Sink: Send {
-    /// A key's present content.
-    fn put(&mut self, row: &KeyRow<'_>);
-    /// A key that is no more.
-    fn remove(&mut self, id: KeyId);
 }
 
 /// A connection that reads the change log and nothing else.
@@ -159,28 +113,7 @@ impl LogReader {
     pub async fn load(&self, sink: &mut dyn Sink) -> Result<Position, StoreError> {
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??;
         let head = self.head().await?;
-        let copying =
-            async {
-                let copy = self.client.copy_out(ALL_KEYS).await?;
-                let rows = BinaryCopyOutStream::new(copy, &COPY_TYPES);
-                pin_mut!(rows);
-                while let Some(row) = rows.try_next().await? {
-                    sink.put(&KeyRow {
-                        id: copied(&row, 0, "id")?,
-                        environment: copied(&row, 1, "environment")?,
-                        profile: copied(&row, 2, "profile")?,
-                        labels: copied(&row, 3, "labels")?,
-                        active: copied(&row, 4, "active")?,
-                        not_before: copied(&row, 5, "not_before_at")?,
-                        expire: copied(&row, 6, "expire_at")?,
-                        current: copied(&row, 7, "digest")?,
-                        retiring: copied::<Option<Digest>>(&row, 8, "retiring_digest")?
-                            .zip(copied(&row, 9, "retiring_expire_at")?),
-                    });
-                }
-                Ok::<_, StoreError>(())
-            };
-        in_time(LOAD_TIME_MAX, copying).await??;
+        in_time(LOAD_TIME_MAX, view_rows::all(&self.client, sink)).await??;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(head)
     }
@@ -201,28 +134,10 @@ impl LogReader {
         let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&target, Type::INT8)];
         let changes =
             in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await??;
-        let (reached, ids) = check(applied, &head, &changes)?;
-        for ids in ids.chunks(KEYS_MAX) {
-            self.keys_by_id(ids, sink).await?;
-        }
+        let (reached, what) = check(applied, &head, &changes)?;
+        view_rows::changed(&self.client, &what, sink).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(Followed { complete: reached == head, reached })
-    }
-
-    async fn keys_by_id(&self, ids: &[KeyId], sink: &mut dyn Sink) -> Result<(), StoreError> {
-        let parameters: [Parameter<'_>; 1] = [(&ids, Type::UUID_ARRAY)];
-        let querying = self.client.query_typed(KEYS_BY_ID, &parameters);
-        let rows = in_time(STATEMENT_TIME_MAX, querying).await??;
-        let mut gone: std::collections::HashSet<KeyId> = ids.iter().copied().collect();
-        for row in &rows {
-            let row = key_row(row)?;
-            gone.remove(&row.id);
-            sink.put(&row);
-        }
-        for id in gone {
-            sink.remove(id);
-        }
-        Ok(())
     }
 }
 
@@ -231,13 +146,13 @@ fn check(
     applied: &Position,
     head: &Position,
     changes: &[Row],
-) -> Result<(Position, Vec<KeyId>), StoreError> {
-    let broken = |what| StoreError::Discontinuity { applied: applied.revision, what };
+) -> Result<(Position, Changed), StoreError> {
+    let broken = |what| StoreError::Discontinuity { applied: applied.revision, what, source: None };
     if head.revision < applied.revision {
         return Err(broken("the database's last revision is an earlier one"));
     }
     let mut reached = applied.clone();
-    let mut ids = Vec::with_capacity(changes.len());
+    let mut what = Changed::default();
     let mut continues = applied.revision == 0; // revision 0 has no row
     for row in changes {
         let next = position(row, "change_log")?;
@@ -248,14 +163,11 @@ fn check(
         if next.revision > reached.revision + 1 {
             return Err(broken("a revision is missing"));
         }
-        // a kind that a later version writes is none of ours: its migration says whether this
-        // version may run beside it
-        let kind: &str = field(row, "change_log", "kind")?;
-        if kind == "key" {
-            let subject: &str = field(row, "change_log", "subject")?;
-            let id = KeyId::parse(subject);
-            ids.push(id.map_err(|e| StoreError::corrupt("change_log", "subject", e))?);
-        }
+        note(&mut what, row).map_err(|error| StoreError::Discontinuity {
+            applied: applied.revision,
+            what: "a change in it cannot be read",
+            source: Some(Box::new(error)),
+        })?;
         reached = next;
     }
     if !continues {
@@ -267,30 +179,32 @@ fn check(
     if reached.revision == head.revision && reached != *head {
         return Err(broken("the last revision is another one than its log says"));
     }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok((reached, ids))
+    what.dedup();
+    Ok((reached, what))
+}
+
+/// Notes what a row of the log says was changed.
+fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
+    let kind: &str = field(row, "change_log", "kind")?;
+    let subject: &str = field(row, "change_log", "subject")?;
+    let wrong =
+        |error: Box<dyn Error + Send + Sync>| StoreError::corrupt("change_log", "subject", error);
+    let uid = || subject.parse().map_err(|error: ParseIntError| wrong(error.into()));
+    match Kind::parse(kind) {
+        Some(Kind::Key) => {
+            changed.keys.push(KeyId::parse(subject).map_err(|error| wrong(error.into()))?);
+        }
+        Some(Kind::Domain | Kind::RouteMap) => changed.domains.push(subject.into()),
+        Some(Kind::Group) => changed.groups.push(uid()?),
+        Some(Kind::User) => changed.users.push(uid()?),
+        // nothing that decisions see; or a kind that a later version writes, whose migration says
+        // whether this version may run beside it
+        Some(Kind::Environment | Kind::Catalogue | Kind::Template) | None => {}
+    }
+    Ok(())
 }
 
 fn position(row: &Row, table: &'static str) -> Result<Position, StoreError> {
     let nonce: &str = field(row, table, "nonce")?;
     Ok(Position { revision: field(row, table, "revision")?, nonce: nonce.into() })
-}
-
-fn key_row(row: &Row) -> Result<KeyRow<'_>, StoreError> {
-    Ok(KeyRow {
-        id: field(row, "key", "id")?,
-        environment: field(row, "key", "environment")?,
-        profile: field(row, "key", "profile")?,
-        labels: field(row, "key", "labels")?,
-        active: field(row, "key", "active")?,
-        not_before: field(row, "key", "not_before_at")?,
-        expire: field(row, "key", "expire_at")?,
-        current: field(row, "key", "digest")?,
-        retiring: field::<Option<Digest>>(row, "key", "retiring_digest")?.zip(field(
-            row,
-            "key",
-            "retiring_expire_at",
-        )?),
-    })
 }

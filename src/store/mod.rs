@@ -4,14 +4,18 @@
 //! takes the revision, writes the change log and notifies. Statements are sent unnamed and in one
 //! round trip (`query_typed`), so that they work through PgBouncer in transaction mode.
 
-mod audit;
+pub mod audit;
 pub mod error;
+mod explained;
 mod key_row;
 mod keys;
 pub mod log;
+pub mod references;
 mod row;
 pub mod schema;
+pub mod things;
 mod usage;
+pub mod view_rows;
 pub mod write;
 
 use std::{future::Future, time::Duration};

@@ -30,9 +30,10 @@ pub(super) fn field<'a, T: FromSql<'a>>(
 pub(super) fn copied<'a, T: FromSql<'a>>(
     row: &'a BinaryCopyOutRow,
     place: usize,
+    table: &'static str,
     column: &'static str,
 ) -> Result<T, StoreError> {
-    row.try_get(place).map_err(|error| StoreError::corrupt("key", column, error))
+    row.try_get(place).map_err(|error| StoreError::corrupt(table, column, error))
 }
 
 /// An `int8` on the wire: infinity on both sides, everything else shifted.

@@ -19,12 +19,21 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "keys",
-    sql: include_str!("migrations/0001_keys.sql"),
-    serves_from: 1,
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "keys",
+        sql: include_str!("migrations/0001_keys.sql"),
+        serves_from: 1,
+    },
+    Migration {
+        version: 2,
+        name: "access",
+        sql: include_str!("migrations/0002_access.sql"),
+        // older ones know nothing of what restricts keys by then, and would allow too much
+        serves_from: 2,
+    },
+];
 
 /// Another starter may hold the lock while it migrates; one that vanished is not waited for. The
 /// steps themselves take as long as they take.

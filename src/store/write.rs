@@ -8,14 +8,16 @@ use std::net::IpAddr;
 
 use ring::digest;
 use serde_json::Value as Json;
-use tokio_postgres::{Transaction, types::Type};
+use tokio_postgres::{Row, Transaction, types::Type};
 
 use crate::{
     model::{
         caller::Actor,
-        environment::{DomainName, EnvironmentName, EnvironmentTag},
+        environment::EnvironmentTag,
         id::KeyId,
         key::Key,
+        name::{DomainName, EnvironmentName},
+        record::{Kind, ThingName},
         text::RequestId,
         time::Timestamp,
     },
@@ -26,6 +28,7 @@ use crate::{
         key_row::{KeyParameters, key_from_row},
         keys,
         row::field,
+        things::{self, Created, Deleted, LOCKED, SHARED, Stored, borrowed},
     },
 };
 
@@ -39,11 +42,11 @@ const CONCLUDE: &str = "-- write.conclude
         UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid()
         RETURNING revision, nonce
     ), change AS (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[])
-            WITH ORDINALITY AS change (kind, subject, before, after, position)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $9::text[])
+            WITH ORDINALITY AS change (kind, subject, before, after, logged_as, position)
     ), logged AS (
         INSERT INTO keyward.change_log (revision, kind, subject, nonce)
-        SELECT DISTINCT head.revision, change.kind, change.subject, head.nonce FROM head, change
+        SELECT DISTINCT head.revision, change.kind, change.logged_as, head.nonce FROM head, change
     ), audited AS (
         INSERT INTO keyward.audit_event
             (revision, position, occurred_at, actor, peer, action, kind, subject, before, after)
@@ -53,14 +56,12 @@ const CONCLUDE: &str = "-- write.conclude
     )
     SELECT revision, pg_notify('keyward', revision::text)::text FROM head";
 
-const HEAD: &str = "-- write.head
+pub(super) const HEAD: &str = "-- write.head
     SELECT revision FROM keyward.log_head";
 
+/// Nobody removes it, or gives it another tag, until the end.
 const ENVIRONMENT_TAG: &str = "-- write.environment_tag
-    SELECT tag FROM keyward.environment WHERE name = $1";
-
-const DOMAIN_EXISTS: &str = "-- write.domain_exists
-    SELECT name FROM keyward.domain WHERE name = $1";
+    SELECT tag FROM keyward.environment WHERE name = $1 FOR KEY SHARE";
 
 /// Waits for whoever else decides whether there is an admin, and not for who makes a key.
 const LOCK_DOMAIN: &str = "-- write.lock_domain
@@ -89,7 +90,7 @@ const FORGET_REQUESTS: &str = "-- write.forget_requests
 #[derive(Clone, Debug)]
 pub struct Intent {
     /// E.g. `keys.revoke`.
-    pub action: &'static str,
+    pub action: String,
     /// Who.
     pub actor: Actor,
     /// From where.
@@ -127,8 +128,10 @@ pub enum Claim {
 
 #[derive(Debug)]
 struct Changed {
-    kind: &'static str,
+    kind: Kind,
     subject: String,
+    /// What the change log calls it, if that is not the same.
+    number: Option<i64>,
     before: Option<Json>,
     after: Option<Json>,
 }
@@ -184,6 +187,71 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Asks something within the transaction.
+    pub(super) async fn query(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(self.tx.query_typed(statement, parameters).await?)
+    }
+
+    /// Reads a thing and keeps others from changing it until the end.
+    pub async fn lock<T: Stored>(&self, name: &ThingName) -> Result<Option<T>, StoreError> {
+        self.thing(name, LOCKED).await
+    }
+
+    /// Reads a thing and keeps others from changing it, but not from reading it so, until the end.
+    pub async fn share<T: Stored>(&self, name: &ThingName) -> Result<Option<T>, StoreError> {
+        self.thing(name, SHARED).await
+    }
+
+    async fn thing<T: Stored>(
+        &self,
+        name: &ThingName,
+        lock: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let domain = name.domain.as_ref().map(DomainName::as_str);
+        let parameters: [Parameter<'_>; 2] = [(&domain, Type::TEXT), (&&*name.name, Type::TEXT)];
+        let statement = format!("{}{lock}", T::GET);
+        let row = self.tx.query_typed_opt(&statement, &parameters).await?;
+        row.as_ref().map(T::from_row).transpose()
+    }
+
+    /// Adds a thing and gives it its number.
+    pub async fn insert<T: Created>(&mut self, thing: &mut T) -> Result<(), StoreError> {
+        let values = things::parameters(thing);
+        let row = self.tx.query_typed_one(T::INSERT, &borrowed(&values)).await?;
+        thing.numbered(field(&row, T::KIND.as_str(), "uid")?);
+        self.note_thing(None, Some(thing));
+        Ok(())
+    }
+
+    /// Replaces a thing that is locked, from `before` to `after`.
+    pub async fn update<T: Stored>(&mut self, before: &T, after: &T) -> Result<(), StoreError> {
+        let values = things::parameters(after);
+        let rows = self.tx.execute_typed(T::UPDATE, &borrowed(&values)).await?;
+        if rows != 1 {
+            return Err(StoreError::corrupt(T::KIND.as_str(), "name", "the locked row is gone"));
+        }
+        self.note_thing(Some(before), Some(after));
+        Ok(())
+    }
+
+    /// Removes a thing that is locked.
+    pub async fn delete<T: Deleted>(&mut self, thing: &T) -> Result<(), StoreError> {
+        let name = thing.name();
+        let domain = name.domain.as_ref().map(DomainName::as_str);
+        let parameters: [Parameter<'_>; 3] = [
+            (&domain, Type::TEXT),
+            (&&*name.name, Type::TEXT),
+            (&self.intent.time, Type::TIMESTAMPTZ),
+        ];
+        self.tx.execute_typed(T::DELETE, &parameters).await?;
+        self.note_thing(Some(thing), None);
+        Ok(())
+    }
+
     /// What an environment puts into tokens; `None` if there is no such environment.
     pub async fn environment_tag(
         &self,
@@ -196,12 +264,6 @@ impl WriteTx<'_> {
                 .map_err(|error| StoreError::corrupt("environment", "tag", error))
         })
         .transpose()
-    }
-
-    /// Whether there is such a domain.
-    pub async fn domain_exists(&self, name: &DomainName) -> Result<bool, StoreError> {
-        let name: [Parameter<'_>; 1] = [(&name.as_str(), Type::TEXT)];
-        Ok(self.tx.query_typed_opt(DOMAIN_EXISTS, &name).await?.is_some())
     }
 
     /// Whether there is an admin key, whatever its state. Nobody else can make the first one until
@@ -257,15 +319,17 @@ impl WriteTx<'_> {
     pub async fn commit(self) -> Result<i64, StoreError> {
         let mut kinds = Vec::with_capacity(self.changed.len());
         let mut subjects = Vec::with_capacity(self.changed.len());
+        let mut names = Vec::with_capacity(self.changed.len());
         let mut befores = Vec::with_capacity(self.changed.len());
         let mut afters = Vec::with_capacity(self.changed.len());
-        for Changed { kind, subject, before, after } in self.changed {
-            kinds.push(kind);
+        for Changed { kind, subject, number, before, after } in self.changed {
+            kinds.push(kind.as_str());
+            names.push(number.map_or_else(|| subject.clone(), |number| number.to_string()));
             subjects.push(subject);
             befores.push(before);
             afters.push(after);
         }
-        let parameters: [Parameter<'_>; 8] = [
+        let parameters: [Parameter<'_>; 9] = [
             (&kinds, Type::TEXT_ARRAY),
             (&subjects, Type::TEXT_ARRAY),
             (&befores, Type::JSONB_ARRAY),
@@ -274,6 +338,7 @@ impl WriteTx<'_> {
             (&self.intent.actor.to_string(), Type::TEXT),
             (&self.intent.peer.map(|peer| peer.to_string()), Type::TEXT),
             (&self.intent.action, Type::TEXT),
+            (&names, Type::TEXT_ARRAY),
         ];
         let row = self.tx.query_typed_one(CONCLUDE, &parameters).await?;
         let revision = field(&row, "log_head", "revision")?;
@@ -282,6 +347,18 @@ impl WriteTx<'_> {
     }
 
     fn note(&mut self, key: KeyId, before: Option<Json>, after: Option<Json>) {
-        self.changed.push(Changed { kind: "key", subject: key.to_string(), before, after });
+        let subject = key.to_string();
+        self.changed.push(Changed { kind: Kind::Key, subject, number: None, before, after });
+    }
+
+    fn note_thing<T: Stored>(&mut self, before: Option<&T>, after: Option<&T>) {
+        let Some(thing) = after.or(before) else { return };
+        self.changed.push(Changed {
+            kind: T::KIND,
+            subject: thing.name().to_string(),
+            number: thing.uid(),
+            before: before.map(T::snapshot),
+            after: after.map(T::snapshot),
+        });
     }
 }

@@ -3,3 +3,5 @@
 mod broken;
 mod catching_up;
 mod changes;
+mod things;
+mod unreadable;

@@ -12,9 +12,13 @@
 mod postgres;
 mod support;
 
+mod access;
 mod admin;
 mod authorize;
+mod delegation;
 mod faults;
 mod follow;
 mod listeners;
+mod scoping;
+mod self_service;
 mod usage;

@@ -68,8 +68,9 @@ impl Source {
 
     /// Whether all of the file is tests or serves tests.
     pub(crate) fn is_test_file(&self) -> bool {
-        let name = self.path.rsplit('/').next();
-        self.path.starts_with("tests/") || matches!(name, Some("tests.rs" | "fixture.rs"))
+        let (folders, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        folders.split('/').any(|folder| folder == "tests")
+            || matches!(name, "tests.rs" | "fixture.rs")
     }
 
     pub(crate) fn is_test(&self, offset: usize) -> bool {

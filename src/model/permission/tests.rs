@@ -312,3 +312,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn words_that_only_begin_alike_leave_nothing_that_both_grants_cover() {
+    let grant = |text| Grant::parse(text).unwrap();
+    for (one, other) in [("systems", "system"), ("a.systems", "a.sys"), ("*.read", "a.reads")] {
+        assert_eq!(grant(one).meet(&grant(other)), None, "{one} {other}");
+        assert_eq!(grant(other).meet(&grant(one)), None, "{other} {one}");
+    }
+}

@@ -1,12 +1,14 @@
 //! `Authorize`: requests in, decisions out.
 
+use std::net::IpAddr;
+
 use tonic::Status;
 
-use super::{Violations, duration_to_pb};
+use super::{Violations, duration_to_pb, explanation_to_pb};
 use crate::{
-    authorize::{Outcome, Record},
-    decide::{Ask, Decision, Plane, Question, Reason},
-    model::{environment::EnvironmentName, permission::Permission},
+    authorize::{Explain, Outcome, Record},
+    decide::{Access, Ask, Decision, Plane, Question, Reason},
+    model::{name::EnvironmentName, permission::Permission},
     rpc::pb,
 };
 
@@ -17,6 +19,7 @@ pub(in crate::rpc) struct AuthorizeParts<'a> {
     pub(in crate::rpc) question: Question<'a>,
     pub(in crate::rpc) revision_min: i64,
     pub(in crate::rpc) record: Record,
+    pub(in crate::rpc) explain: Explain,
 }
 
 impl<'a> AuthorizeParts<'a> {
@@ -25,10 +28,18 @@ impl<'a> AuthorizeParts<'a> {
         request: &'a pb::AuthorizeRequest,
         place: Option<usize>,
     ) -> Result<Self, Status> {
-        match parse(request) {
-            Some(parts) => Ok(parts),
-            None => Err(explain(request, place)),
-        }
+        parse(request).ok_or_else(|| {
+            let prefix = place.map(|place| format!("requests[{place}]."));
+            complain(request, &prefix.unwrap_or_default())
+        })
+    }
+
+    /// Reads a request that stands in a larger one, at this prefix.
+    pub(in crate::rpc) fn parse_in(
+        request: &'a pb::AuthorizeRequest,
+        prefix: &str,
+    ) -> Result<Self, Status> {
+        parse(request).ok_or_else(|| complain(request, prefix))
     }
 }
 
@@ -39,6 +50,10 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
     if request.environment.is_empty() || request.min_revision < 0 {
         return None;
     }
+    let client = match request.client_address.as_str() {
+        "" => None,
+        address => Some(address.parse().ok()?),
+    };
     let ask = match mode {
         pb::Mode::AuthenticateOnly if asks_nothing(request) => Ask::Authentication,
         pb::Mode::AuthenticateOnly => return None,
@@ -48,7 +63,12 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
                 "" => None,
                 text => Some(Permission::parse(text).ok()?),
             };
-            Ask::Access { route: &request.route, method: &request.method, permission }
+            Ask::Access(Access {
+                customer: &request.customer,
+                route: &request.route,
+                method: &request.method,
+                permission,
+            })
         }
     };
     let record = match mode {
@@ -57,24 +77,30 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
     };
     Some(AuthorizeParts {
         presented: &request.key,
-        question: Question { plane: Plane::Data, environment: &request.environment, ask },
+        question: Question { plane: Plane::Data(&request.environment), client, ask },
         revision_min: request.min_revision,
         record,
+        explain: if request.explain { Explain::Yes } else { Explain::No },
     })
 }
 
 const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
-    request.route.is_empty() && request.method.is_empty() && request.permission.is_empty()
+    request.route.is_empty()
+        && request.method.is_empty()
+        && request.permission.is_empty()
+        && request.customer.is_empty()
 }
 
 /// The slow way: what is wrong, all of it.
-fn explain(request: &pb::AuthorizeRequest, place: Option<usize>) -> Status {
+fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
     let mut violations = Violations::default();
-    let prefix = place.map(|place| format!("requests[{place}].")).unwrap_or_default();
     let field = |name: &str| format!("{prefix}{name}");
     violations.required(&field("environment"), &request.environment, EnvironmentName::parse);
     violations.optional(&field("permission"), &request.permission, |text| {
         Permission::parse(text).map(|_permission| ())
+    });
+    violations.optional(&field("client_address"), &request.client_address, |text| {
+        text.parse::<IpAddr>().or(Err("must be an IPv4 or IPv6 address, without a port"))
     });
     if request.min_revision < 0 {
         violations.add(field("min_revision"), "must not be negative");
@@ -86,6 +112,7 @@ fn explain(request: &pb::AuthorizeRequest, place: Option<usize>) -> Status {
                 ("route", &request.route),
                 ("method", &request.method),
                 ("permission", &request.permission),
+                ("customer", &request.customer),
             ];
             for (name, _) in unchecked.iter().filter(|(_, value)| !value.is_empty()) {
                 violations.add(field(name), "must be empty with mode AUTHENTICATE_ONLY");
@@ -117,10 +144,14 @@ pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::Author
     };
     if let Some(key) = &outcome.key {
         response.key_id = key.id.to_string();
-        response.domain = key.profile.domain.to_string();
+        response.domain = key.profile.domain.name.to_string();
+        if let Some(user) = &key.profile.user {
+            response.user = user.facts.latest().id.to_string();
+        }
         let labels = key.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         response.labels = labels.collect();
     }
+    response.explanation = outcome.explanation.as_deref().map(explanation_to_pb);
     response
 }
 
@@ -133,7 +164,11 @@ pub(in crate::rpc) const fn reason_to_pb(reason: Reason) -> pb::Reason {
         Reason::KeyInactive => pb::Reason::KeyInactive,
         Reason::KeyExpired => pb::Reason::KeyExpired,
         Reason::KeyNotYetValid => pb::Reason::KeyNotYetValid,
+        Reason::UserDisabled => pb::Reason::UserDisabled,
+        Reason::DomainDisabled => pb::Reason::DomainDisabled,
         Reason::EnvironmentMismatch => pb::Reason::EnvironmentMismatch,
+        Reason::AddressDenied => pb::Reason::AddressDenied,
+        Reason::CustomerDenied => pb::Reason::CustomerDenied,
         Reason::RouteDenied => pb::Reason::RouteDenied,
         Reason::PermissionDenied => pb::Reason::PermissionDenied,
     }

@@ -1,16 +1,22 @@
 //! Keys, outward.
 
-use super::time_to_pb;
+use super::{access::permission_names, deleted_group_names, group_names, time_to_pb};
 use crate::{
     model::{
+        catalogue::Catalogue,
+        delegation::Delegation,
         key::{Key, KeyState, Retiring, Revocation, RevocationReason, Standing},
         time::Timestamp,
     },
     rpc::pb,
 };
 
-/// A key as it is at `now`.
-pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
+/// A key as it is at `now`, with what a catalogue calls its permissions.
+pub(in crate::rpc) fn key_to_pb(
+    key: &Key,
+    catalogue: Option<&Catalogue>,
+    now: Timestamp,
+) -> pb::Key {
     let settings = &key.settings;
     let labels = settings.labels.iter();
     pb::Key {
@@ -41,12 +47,30 @@ pub(in crate::rpc) fn key_to_pb(key: &Key, now: Timestamp) -> pb::Key {
             .filter(|retiring| retiring.expire > now)
             .map(retiring_to_pb),
         etag: key.etag(),
+        user: settings.user.as_ref().map(|user| user.id.to_string()).unwrap_or_default(),
+        groups: group_names(&settings.groups),
+        deleted_groups: deleted_group_names(&settings.groups),
+        customers: settings.customers.iter().map(str::to_owned).collect(),
+        allowed_addresses: settings.addresses.allowed.iter().collect(),
+        denied_addresses: settings.addresses.denied.iter().collect(),
+        managed_by: settings.managed_by.map(|manager| manager.to_string()).unwrap_or_default(),
+        allow_self_regenerate: settings.self_regenerate,
+        delegation: settings.delegation.as_ref().map(delegation_to_pb),
+        template: key.template.as_ref().map(ToString::to_string).unwrap_or_default(),
+        permission_names: permission_names(&settings.grants, catalogue),
+    }
+}
+
+fn delegation_to_pb(delegation: &Delegation) -> pb::Delegation {
+    pb::Delegation {
+        domains: delegation.domains().iter().map(ToString::to_string).collect(),
+        ceiling: delegation.ceiling.iter().map(str::to_owned).collect(),
     }
 }
 
 /// A key that was not made: without what it would be given then.
 pub(in crate::rpc) fn draft_to_pb(key: &Key, now: Timestamp) -> pb::Key {
-    pb::Key { id: String::new(), etag: String::new(), ..key_to_pb(key, now) }
+    pb::Key { id: String::new(), etag: String::new(), ..key_to_pb(key, None, now) }
 }
 
 const fn state_to_pb(state: KeyState) -> pb::KeyState {

@@ -1,26 +1,31 @@
 //! `ListKeys`: filters, order and page tokens.
 
+use std::collections::HashMap;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use tonic::Status;
 
-use super::{Violations, key_to_pb, number};
+use super::{Violations, access::optional_user_kind, key_to_pb, number};
 use crate::{
     model::{
         caller::{Actor, Reach},
-        environment::{DomainName, EnvironmentName},
+        catalogue::Catalogue,
+        customer::Customers,
         id::KeyId,
         key::KeyState,
         label::Labels,
         list::{Cursor, KeyFilter, KeyOrder, KeyPage, PageRequest, PageSize, Place},
+        name::{DomainName, EnvironmentName, GroupName},
         text::{DisplayName, SearchText},
         time::Timestamp,
+        user::UserId,
     },
     rpc::pb,
 };
 
 /// Clients take messages of 4 MiB unless told otherwise.
-const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+pub(super) const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 const TOKEN_BYTES_MAX: usize = 1024;
 const FOREIGN_TOKEN: &str = "must be the next_page_token of a page with the same filters and order";
 
@@ -75,6 +80,13 @@ fn filter(
     let labels = request.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let labels = violations.check("labels", Labels::parse(labels));
     let states = states(violations, &request.states);
+    let user = violations.optional("user", &request.user, UserId::parse);
+    let user_kind = optional_user_kind(violations, "user_kind", request.user_kind);
+    let group = violations.optional("group", &request.group, GroupName::parse);
+    let managed_by = violations.optional("managed_by", &request.managed_by, KeyId::parse);
+    let customer = violations.optional("customer", &request.customer, |text| {
+        Customers::parse(&[text]).map(|_customers| Box::from(text)).map_err(|(_, error)| error)
+    });
     Some(KeyFilter {
         domain,
         environment,
@@ -85,6 +97,11 @@ fn filter(
         last_used_before,
         expires_before,
         show_deleted: request.show_deleted,
+        user,
+        user_kind,
+        group,
+        customer,
+        managed_by,
         reach,
     })
 }
@@ -132,7 +149,7 @@ fn checksum(request: &pb::ListKeysRequest) -> u32 {
 
 /// A page, cut where it grows too large for a client to read.
 pub(in crate::rpc) fn page_to_pb(
-    page: KeyPage,
+    (page, catalogues): (KeyPage, &HashMap<DomainName, Catalogue>),
     order: KeyOrder,
     request: &pb::ListKeysRequest,
     now: Timestamp,
@@ -141,7 +158,7 @@ pub(in crate::rpc) fn page_to_pb(
     let mut shown = Vec::with_capacity(keys.len());
     let mut bytes = 0;
     for key in &keys {
-        let one = key_to_pb(key, now);
+        let one = key_to_pb(key, catalogues.get(&key.domain), now);
         bytes += one.encoded_len();
         shown.push(one);
         if bytes > PAGE_BYTES_MAX && shown.len() < keys.len() {

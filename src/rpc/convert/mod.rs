@@ -1,9 +1,12 @@
 //! Between protobuf and the nouns. The only validation of requests there is.
 
+pub(super) mod access;
 mod decision;
+mod explain;
 mod key;
 mod list;
 mod request;
+mod settings;
 
 use std::{str::FromStr, time::Duration};
 
@@ -11,11 +14,19 @@ use tonic::Status;
 use tonic_types::FieldViolation;
 
 pub(super) use decision::{AuthorizeParts, outcome_to_pb, reason_to_pb};
+pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};
 pub(super) use list::{ListParts, page_to_pb};
-pub(super) use request::{create, delete, lookup, parse_id, regenerate, revoke, target, update};
+pub(super) use request::{
+    delete, lookup, parse_id, regenerate, regenerate_own, revoke, revoke_own, target,
+};
+pub(super) use settings::{create, update};
 
-use crate::{model::time::Timestamp, rpc::status};
+use crate::{
+    admin::Effect,
+    model::{group::Groups, time::Timestamp},
+    rpc::status,
+};
 
 /// Collects what is wrong with a request, so that its caller learns all of it at once.
 #[derive(Debug, Default)]
@@ -92,7 +103,7 @@ fn time_from_pb(time: prost_types::Timestamp) -> Result<Timestamp, &'static str>
     time.filter(|time| (Timestamp::FIRST..=Timestamp::LAST).contains(time)).ok_or(NOT_A_TIME)
 }
 
-fn time_to_pb(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn time_to_pb(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.micros();
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0);
     prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
@@ -103,6 +114,28 @@ fn duration_to_pb(duration: Duration) -> prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
     }
+}
+
+fn duration_from_pb(duration: prost_types::Duration) -> Option<Duration> {
+    let whole = u64::try_from(duration.seconds).ok()?;
+    let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(whole, nanos))
+}
+
+const fn effect(validate_only: bool) -> Effect {
+    if validate_only { Effect::ValidateOnly } else { Effect::Apply }
+}
+
+/// The names of groups that are there.
+fn group_names(groups: &Groups) -> Vec<String> {
+    let there = groups.iter().filter(|group| !group.deleted);
+    there.map(|group| group.name.to_string()).collect()
+}
+
+/// The names of groups that were deleted.
+fn deleted_group_names(groups: &Groups) -> Vec<String> {
+    let gone = groups.iter().filter(|group| group.deleted);
+    gone.map(|group| group.name.to_string()).collect()
 }
 
 /// A number from its text, for tokens.

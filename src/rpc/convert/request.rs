@@ -5,23 +5,19 @@ use std::time::Duration;
 use prost::Message;
 use tonic::Status;
 
-use super::Violations;
+use super::{Violations, duration_from_pb};
 use crate::{
-    admin::{Effect, Target, create::CreateKey, regenerate::RegenerateKey, update::Patch},
+    admin::{Target, regenerate::RegenerateKey},
     model::{
-        environment::{DomainName, EnvironmentName},
         id::KeyId,
-        key::{RevocationReason, Settings, Validity},
+        key::RevocationReason,
         label::Labels,
-        permission::Grants,
-        route::RouteRules,
-        text::{DisplayName, Prose, RequestId},
+        text::{Prose, RequestId},
     },
     rpc::pb,
     store::write::RepeatableRequest,
 };
 
-const ETAG_BYTES_MAX: usize = 64;
 const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The id of a key in a field `id`.
@@ -32,22 +28,19 @@ pub(in crate::rpc) fn parse_id(id: &str) -> Result<KeyId, Status> {
 }
 
 impl Violations {
-    fn target(&mut self, field: &str, id: &str, etag: &str) -> Option<Target> {
+    pub(super) fn target(&mut self, field: &str, id: &str, etag: &str) -> Option<Target> {
         let id = self.required(&format!("{field}id"), id, KeyId::parse);
-        if etag.len() > ETAG_BYTES_MAX {
-            self.add(format!("{field}etag"), "must be an etag that a key was returned with");
-        }
-        let etag = (!etag.is_empty()).then(|| etag.into());
+        let etag = self.etag(&format!("{field}etag"), etag);
         id.map(|id| Target { id, etag })
     }
 
     /// A name for the request, if it has one. `content` is all else that it says.
-    fn repeatable(&mut self, id: &str, content: &[u8]) -> Option<RepeatableRequest> {
+    pub(super) fn repeatable(&mut self, id: &str, content: &[u8]) -> Option<RepeatableRequest> {
         let id = self.optional("request_id", id, RequestId::parse)?;
         Some(RepeatableRequest::new(id, content))
     }
 
-    fn labels<'a>(
+    pub(super) fn labels<'a>(
         &mut self,
         field: &str,
         labels: impl IntoIterator<Item = (&'a String, &'a String)>,
@@ -64,117 +57,12 @@ pub(in crate::rpc) fn target(id: &str, etag: &str) -> Result<Target, Status> {
     violations.finish(target)
 }
 
-/// `CreateKey`.
-pub(in crate::rpc) fn create(request: &pb::CreateKeyRequest) -> Result<CreateKey, Status> {
-    let mut violations = Violations::default();
-    let content = pb::CreateKeyRequest { request_id: String::new(), ..request.clone() };
-    let named = violations.repeatable(&request.request_id, &tagged("create", &content));
-    let domain = match request.domain.as_str() {
-        "" => Some(DomainName::from_stored(DomainName::DEFAULT)),
-        name => violations.check("domain", DomainName::parse(name)),
-    };
-    let environment =
-        violations.required("environment", &request.environment, EnvironmentName::parse);
-    let settings = settings(&mut violations, request);
-    let command = match (domain, environment, settings) {
-        (Some(domain), Some(environment), Some(settings)) => Some(CreateKey {
-            domain,
-            environment,
-            settings,
-            request: named.filter(|_| !request.validate_only),
-            effect: effect(request.validate_only),
-        }),
-        _ => None,
-    };
-    violations.finish(command)
-}
-
-fn settings(violations: &mut Violations, request: &pb::CreateKeyRequest) -> Option<Settings> {
-    let display_name =
-        violations.required("display_name", &request.display_name, DisplayName::parse);
-    let description = violations.check("description", Prose::parse(&request.description));
-    let grants = violations.check_list("permissions", Grants::parse(&request.permissions));
-    let rules = violations.check_list("route_rules", RouteRules::parse(&request.route_rules));
-    let not_before = violations.time("not_before_time", request.not_before_time);
-    let expire = violations.time("expire_time", request.expire_time);
-    let validity = violations.check("expire_time", Validity::new(not_before, expire));
-    let labels = violations.labels("labels", &request.labels);
-    Some(Settings {
-        display_name: display_name?,
-        description: description?,
-        grants: grants?,
-        route_rules: rules?,
-        validity: validity?,
-        labels: labels?,
-    })
-}
-
-const fn effect(validate_only: bool) -> Effect {
-    if validate_only { Effect::ValidateOnly } else { Effect::Apply }
-}
-
 /// The bytes of a message, told apart from those of another kind of message.
-fn tagged(kind: &str, message: &impl Message) -> Vec<u8> {
+pub(super) fn tagged(kind: &str, message: &impl Message) -> Vec<u8> {
     let mut bytes = kind.as_bytes().to_vec();
     bytes.push(0);
     bytes.extend(message.encode_to_vec());
     bytes
-}
-
-/// `UpdateKey`.
-pub(in crate::rpc) fn update(
-    request: &pb::UpdateKeyRequest,
-) -> Result<(Target, Patch, Effect), Status> {
-    let mut violations = Violations::default();
-    let absent = pb::Key::default();
-    let key = request.key.as_ref().unwrap_or(&absent);
-    let target = violations.target("key.", &key.id, &key.etag);
-    let paths = request.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
-    if paths.is_empty() {
-        violations.add("update_mask", "is required: it names the fields to change");
-    }
-    let mut patch = Patch::default();
-    for path in paths {
-        take_field(&mut violations, &mut patch, path, key);
-    }
-    let parts = target.map(|target| (target, patch, effect(request.validate_only)));
-    violations.finish(parts)
-}
-
-/// Puts one field that the mask names into the patch.
-fn take_field(violations: &mut Violations, patch: &mut Patch, field: &str, key: &pb::Key) {
-    match field {
-        "display_name" => {
-            patch.display_name =
-                violations.required("key.display_name", &key.display_name, DisplayName::parse);
-        }
-        "description" => {
-            patch.description = violations.check("key.description", Prose::parse(&key.description));
-        }
-        "permissions" => {
-            patch.grants =
-                violations.check_list("key.permissions", Grants::parse(&key.permissions));
-        }
-        "route_rules" => {
-            patch.route_rules =
-                violations.check_list("key.route_rules", RouteRules::parse(&key.route_rules));
-        }
-        "not_before_time" => {
-            patch.not_before = Some(violations.time("key.not_before_time", key.not_before_time));
-        }
-        "expire_time" => {
-            patch.expire = Some(violations.time("key.expire_time", key.expire_time));
-        }
-        "labels" => patch.labels = violations.labels("key.labels", &key.labels),
-        _ => violations.add(
-            "update_mask",
-            format!(
-                "has the path {:?}; must be of display_name, description, permissions, \
-                 route_rules, not_before_time, expire_time, labels",
-                field.chars().take(64).collect::<String>()
-            ),
-        ),
-    }
 }
 
 /// `RegenerateKey`.
@@ -185,10 +73,7 @@ pub(in crate::rpc) fn regenerate(
     let content = pb::RegenerateKeyRequest { request_id: String::new(), ..request.clone() };
     let named = violations.repeatable(&request.request_id, &tagged("regenerate", &content));
     let target = violations.target("", &request.id, &request.etag);
-    let overlap = match request.overlap {
-        None => Some(Duration::ZERO),
-        Some(overlap) => violations.check("overlap", overlap_from_pb(overlap)),
-    };
+    let overlap = overlap(&mut violations, request.overlap);
     let command = match (target, overlap) {
         (Some(target), Some(overlap)) => Some(RegenerateKey { target, overlap, request: named }),
         _ => None,
@@ -196,11 +81,22 @@ pub(in crate::rpc) fn regenerate(
     violations.finish(command)
 }
 
-fn overlap_from_pb(overlap: prost_types::Duration) -> Result<Duration, &'static str> {
-    let whole = u64::try_from(overlap.seconds).ok();
-    let nanos = u32::try_from(overlap.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
-    let overlap = whole.zip(nanos).map(|(whole, nanos)| Duration::new(whole, nanos));
-    overlap.filter(|overlap| *overlap <= OVERLAP_MAX).ok_or("must be from 0 to 30 days")
+/// How long an old token works on; absent: not at all.
+fn overlap(violations: &mut Violations, sent: Option<prost_types::Duration>) -> Option<Duration> {
+    let Some(sent) = sent else { return Some(Duration::ZERO) };
+    let overlap = duration_from_pb(sent).filter(|overlap| *overlap <= OVERLAP_MAX);
+    violations.check("overlap", overlap.ok_or("must be from 0 to 30 days"))
+}
+
+/// `RegenerateMyKey`.
+pub(in crate::rpc) fn regenerate_own(
+    request: &pb::RegenerateMyKeyRequest,
+) -> Result<(Duration, Option<RepeatableRequest>), Status> {
+    let mut violations = Violations::default();
+    let content = pb::RegenerateMyKeyRequest { request_id: String::new(), ..request.clone() };
+    let named = violations.repeatable(&request.request_id, &tagged("self_regenerate", &content));
+    let overlap = overlap(&mut violations, request.overlap);
+    violations.finish(overlap.map(|overlap| (overlap, named)))
 }
 
 /// `RevokeKey`.
@@ -209,8 +105,28 @@ pub(in crate::rpc) fn revoke(
 ) -> Result<(Target, RevocationReason, Prose), Status> {
     let mut violations = Violations::default();
     let target = violations.target("", &request.id, &request.etag);
-    let comment = violations.check("comment", Prose::parse(&request.comment));
-    let reason = match pb::RevocationReason::try_from(request.reason) {
+    let why = why(&mut violations, request.reason, &request.comment);
+    let parts = target.zip(why).map(|(target, (reason, comment))| (target, reason, comment));
+    violations.finish(parts)
+}
+
+/// `RevokeMyKey`.
+pub(in crate::rpc) fn revoke_own(
+    request: &pb::RevokeMyKeyRequest,
+) -> Result<(RevocationReason, Prose), Status> {
+    let mut violations = Violations::default();
+    let why = why(&mut violations, request.reason, &request.comment);
+    violations.finish(why)
+}
+
+/// Why a key is revoked.
+fn why(
+    violations: &mut Violations,
+    reason: i32,
+    comment: &str,
+) -> Option<(RevocationReason, Prose)> {
+    let prose = violations.check("comment", Prose::parse(comment));
+    let reason = match pb::RevocationReason::try_from(reason) {
         Ok(pb::RevocationReason::Compromised) => Some(RevocationReason::Compromised),
         Ok(pb::RevocationReason::NoLongerUsed) => Some(RevocationReason::NoLongerUsed),
         Ok(pb::RevocationReason::Superseded) => Some(RevocationReason::Superseded),
@@ -221,14 +137,10 @@ pub(in crate::rpc) fn revoke(
             None
         }
     };
-    if reason == Some(RevocationReason::Other) && request.comment.trim().is_empty() {
+    if reason == Some(RevocationReason::Other) && comment.trim().is_empty() {
         violations.add("comment", "is required with reason OTHER");
     }
-    let parts = match (target, reason, comment) {
-        (Some(target), Some(reason), Some(comment)) => Some((target, reason, comment)),
-        _ => None,
-    };
-    violations.finish(parts)
+    reason.zip(prose)
 }
 
 /// `DeleteKey`.

@@ -7,7 +7,12 @@ use prost::Message;
 
 use super::*;
 use crate::{
-    model::{id::KeyId, secret::NoRandomness},
+    model::{
+        caller::{Action, Noun, Right},
+        id::KeyId,
+        record::ThingName,
+        secret::NoRandomness,
+    },
     rpc::pb,
 };
 
@@ -19,32 +24,72 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable(io::Error::other("10.0.0.7 refused").into())
 }
 
+const KINDS: [Kind; 8] = [
+    Kind::Key,
+    Kind::Domain,
+    Kind::Environment,
+    Kind::User,
+    Kind::Group,
+    Kind::RouteMap,
+    Kind::Catalogue,
+    Kind::Template,
+];
+
+fn denials() -> Vec<(&'static str, Denial)> {
+    let right = Right { noun: Noun::Keys, action: Action::Read };
+    let grant = || "systems.read".into();
+    vec![
+        ("not permitted", Denial::NotPermitted { right }),
+        ("not delegated", Denial::NotDelegated),
+        ("delegated", Denial::Delegated),
+        ("ceiling", Denial::ExceedsCeiling { grant: grant() }),
+        ("outranks", Denial::OutranksCaller { grant: grant() }),
+        ("outlives", Denial::OutlivesCaller),
+        ("managed", Denial::ManagedByAnother { manager: key_id() }),
+        ("self regenerate", Denial::NoSelfRegenerate),
+        ("address", Denial::Address),
+    ]
+}
+
+fn thing(name: &str) -> ThingName {
+    ThingName::of_all(name)
+}
+
+fn in_use(by: &[&str]) -> AdminError {
+    let details = if by.is_empty() { Vec::new() } else { vec![("keys", by.join(","))] };
+    AdminError::InUse { kind: Kind::Group, message: "2 keys have it".into(), details }
+}
+
 fn statuses() -> Vec<(&'static str, Status)> {
     let corrupt = StoreError::corrupt("key", "standing", "unknown standing");
     let constraint = StoreError::Constraint { name: "key_digest_unique".into() };
-    let discontinuity = StoreError::Discontinuity { applied: 7, what: "gap" };
+    let discontinuity = StoreError::Discontinuity { applied: 7, what: "gap", source: None };
     let schema = StoreError::Schema("too new".into());
     let old = StoreError::ServerTooOld { version: 1 };
-    vec![
-        ("not permitted", admin(AdminError::NotPermitted { permission: "keyward.keys.read" })),
-        ("outlives", admin(AdminError::OutlivesCaller)),
+    let invalid = AdminError::Invalid { field: "domain".into(), message: "must be".into() };
+    let kind = Kind::Domain;
+    let denied = denials().into_iter().map(|(name, denial)| (name, admin(denial.into())));
+    let others = [
         ("caller stopped", admin(AdminError::CallerStopped)),
         ("caller changed", admin(AdminError::CallerChanged)),
-        ("outranks", admin(AdminError::OutranksCaller { grant: "keyward".into() })),
         ("unknown key", admin(AdminError::UnknownKey(key_id()))),
         ("unknown token", admin(AdminError::UnknownToken)),
+        ("protected", admin(AdminError::Protected { kind, name: thing("keyward") })),
+        ("in use", admin(in_use(&["key_1", "key_2"]))),
         ("stale etag", admin(AdminError::StaleEtag { present: "v2".into() })),
         ("deleted", admin(Refusal::Deleted.into())),
         ("not deleted", admin(Refusal::NotDeleted.into())),
         ("revoked", admin(Refusal::Revoked.into())),
         ("not active", admin(Refusal::NotActive.into())),
-        ("invalid", admin(AdminError::Invalid { field: "domain", message: "must be" })),
+        ("user gone", admin(Refusal::UserGone.into())),
+        ("invalid", admin(invalid)),
         ("no randomness", admin(NoRandomness.into())),
         ("database away", admin(unavailable().into())),
         ("corrupt", admin(corrupt.into())),
         ("constraint", admin(constraint.into())),
         ("discontinuity", admin(discontinuity.into())),
         ("schema", admin(schema.into())),
+        ("wrong pepper", admin(StoreError::WrongPepper.into())),
         ("old server", admin(old.into())),
         ("loading", not_ready(NotReady::Loading)),
         ("stale", not_ready(NotReady::Stale { age: Duration::from_secs(7) })),
@@ -53,7 +98,9 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("no key", unauthenticated(Reason::KeyMissing)),
         ("unknown admin", unauthenticated(Reason::KeyUnknown)),
         ("expired admin", unauthenticated(Reason::KeyExpired)),
-    ]
+        ("disabled domain", unauthenticated(Reason::DomainDisabled)),
+    ];
+    denied.chain(others).collect()
 }
 
 #[test]
@@ -72,17 +119,26 @@ fn every_error_has_its_code_and_reason() {
         found,
         [
             "not permitted: PermissionDenied PERMISSION_MISSING",
+            "not delegated: PermissionDenied DOMAIN_NOT_DELEGATED",
+            "delegated: PermissionDenied DELEGATED",
+            "ceiling: PermissionDenied EXCEEDS_CEILING",
+            "outranks: PermissionDenied OUTRANKS_CALLER",
             "outlives: PermissionDenied OUTLIVES_CALLER",
+            "managed: PermissionDenied MANAGED_BY_ANOTHER",
+            "self regenerate: PermissionDenied SELF_REGENERATE_NOT_ALLOWED",
+            "address: PermissionDenied ADDRESS_DENIED",
             "caller stopped: Unauthenticated KEY_INACTIVE",
             "caller changed: Unavailable REPLICA_STALE retry",
-            "outranks: PermissionDenied OUTRANKS_CALLER",
             "unknown key: NotFound KEY_NOT_FOUND",
             "unknown token: NotFound KEY_NOT_FOUND",
+            "protected: FailedPrecondition DOMAIN_PROTECTED",
+            "in use: FailedPrecondition GROUP_IN_USE",
             "stale etag: Aborted ETAG_MISMATCH",
             "deleted: FailedPrecondition KEY_DELETED",
             "not deleted: AlreadyExists KEY_NOT_DELETED",
             "revoked: FailedPrecondition KEY_REVOKED",
             "not active: FailedPrecondition KEY_NOT_ACTIVE",
+            "user gone: FailedPrecondition USER_NOT_FOUND",
             "invalid: InvalidArgument INVALID_FIELD",
             "no randomness: Internal INTERNAL",
             "database away: Unavailable DATABASE_UNAVAILABLE retry",
@@ -90,6 +146,7 @@ fn every_error_has_its_code_and_reason() {
             "constraint: Internal INTERNAL",
             "discontinuity: Internal INTERNAL",
             "schema: Internal INTERNAL",
+            "wrong pepper: Internal INTERNAL",
             "old server: Internal INTERNAL",
             "loading: Unavailable REPLICA_NOT_READY retry",
             "stale: Unavailable REPLICA_STALE retry",
@@ -98,8 +155,56 @@ fn every_error_has_its_code_and_reason() {
             "no key: Unauthenticated KEY_MISSING",
             "unknown admin: Unauthenticated KEY_UNKNOWN",
             "expired admin: Unauthenticated KEY_EXPIRED",
+            "disabled domain: Unauthenticated DOMAIN_DISABLED",
         ]
     );
+}
+
+#[test]
+fn a_thing_that_is_missing_there_or_needed_is_named_by_its_kind() {
+    let reason = |error| {
+        let status = admin(error);
+        let details = status.get_error_details();
+        format!("{:?} {}", status.code(), details.error_info().expect("a reason").reason)
+    };
+    let nouns = ["KEY", "DOMAIN", "ENVIRONMENT", "USER", "GROUP", "DOMAIN", "DOMAIN", "TEMPLATE"];
+    for (kind, noun) in KINDS.into_iter().zip(nouns) {
+        let name = || thing("it");
+        let missing = reason(AdminError::NotFound { kind, name: name() });
+        assert_eq!(missing, format!("NotFound {noun}_NOT_FOUND"));
+        let there = reason(AdminError::Exists { kind, name: name() });
+        assert_eq!(there, format!("AlreadyExists {noun}_EXISTS"));
+        let needed = reason(AdminError::Protected { kind, name: name() });
+        assert_eq!(needed, format!("FailedPrecondition {noun}_PROTECTED"));
+        let used = AdminError::InUse { kind, message: String::new(), details: Vec::new() };
+        assert_eq!(reason(used), format!("FailedPrecondition {noun}_IN_USE"));
+    }
+}
+
+#[test]
+fn a_denial_tells_the_permission_that_it_is_about() {
+    let told: Vec<Option<String>> = denials()
+        .into_iter()
+        .map(|(_, denial)| {
+            let status = admin(denial.into());
+            let details = status.get_error_details();
+            details.error_info().expect("a reason").metadata.get("permission").cloned()
+        })
+        .collect();
+    let systems = || Some("systems.read".into());
+    let own = Some("keyward.keys.read".into());
+    assert_eq!(told, [own, None, None, systems(), systems(), None, None, None, None]);
+}
+
+#[test]
+fn who_uses_a_thing_is_told_for_programs_if_it_is_known() {
+    for (by, expected) in [(&[][..], None), (&["key_1", "key_2"], Some("key_1,key_2"))] {
+        let status = admin(in_use(by));
+        assert_eq!(status.message(), "2 keys have it");
+        let details = status.get_error_details();
+        let metadata = &details.error_info().expect("a reason").metadata;
+        assert_eq!(metadata.get("keys").map(String::as_str), expected);
+    }
 }
 
 #[test]

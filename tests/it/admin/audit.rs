@@ -4,8 +4,8 @@ use keyward::rpc::pb::{self, RevocationReason};
 use serde_json::{Value, json};
 
 use super::{
-    activate, another_token, deactivate, delete, regenerate, revoke, rich_key, undelete, update,
-    updated, uuid,
+    activate, another_token, deactivate, delete, regenerate, revoke, rich_key, richest_key,
+    undelete, update, updated, uuid,
 };
 use crate::support::{
     client::{Admin, create, new_key},
@@ -130,7 +130,7 @@ async fn an_event_shows_what_the_key_was_and_became() {
     let request = pb::CreateKeyRequest {
         not_before_time: None,
         expire_time: Some(prost_types::Timestamp { seconds: 4_102_444_800, nanos: 0 }),
-        ..rich_key("Shown")
+        ..richest_key(&site, "Shown").await
     };
     let made = create(&mut admin, request).await;
     let request = pb::RevokeKeyRequest {
@@ -149,6 +149,13 @@ async fn an_event_shows_what_the_key_was_and_became() {
         "permissions": ["systems", "*.read"],
         "route_rules": ["GET,HEAD /api/v2", "=/health"],
         "labels": {"team": "red", "cost/center": "Käse 17"},
+        "user": "rich",
+        "groups": ["richer", "rich"],
+        "customers": ["c-1", "C/2"],
+        "allowed_addresses": ["192.0.2.0/24", "2001:db8::/32"],
+        "denied_addresses": ["192.0.2.7"],
+        "managed_by": site.root_id().await,
+        "allow_self_regenerate": true,
         "not_before_micros": null,
         "expire_micros": 4_102_444_800_000_000_i64,
         "standing": "active",

@@ -6,8 +6,8 @@ use keyward::rpc::pb::{self, Key, KeyState};
 use prost::Message;
 
 use super::{
-    activate, another_token, deactivate, every_call, get, in_seconds, micros, now_micros,
-    regenerate, rich_key, turns_at, update, updated,
+    activate, another_token, deactivate, every_call, get, in_seconds, labels, micros, now_micros,
+    regenerate, rich_key, richest_key, turns_at, update, updated,
 };
 use crate::support::{
     client::{create, may_read, new_admin_key, new_key, verdict},
@@ -40,7 +40,7 @@ async fn a_new_key_is_allowed_what_it_was_granted_and_nothing_else() {
 async fn a_new_key_has_what_was_asked_for() {
     let site = Site::shared();
     let mut admin = site.admin();
-    let request = rich_key("  inner  spaces and émojis 🎉".trim());
+    let request = richest_key(&site, "  inner  spaces and émojis 🎉".trim()).await;
     let begun = now_micros();
     let made = create(&mut admin, request.clone()).await;
     let created = micros(&made.key.create_time.unwrap());
@@ -66,6 +66,17 @@ async fn a_new_key_has_what_was_asked_for() {
         revocation: None,
         retiring_secret: None,
         etag: made.key.etag.clone(),
+        user: request.user,
+        groups: request.groups,
+        deleted_groups: vec![],
+        customers: request.customers,
+        allowed_addresses: request.allowed_addresses,
+        denied_addresses: request.denied_addresses,
+        managed_by: request.managed_by,
+        allow_self_regenerate: true,
+        delegation: None,
+        template: String::new(),
+        permission_names: labels(&[]),
     };
     assert_eq!(made.key, expected);
     assert_eq!(get(&mut admin, &made.key.id).await, expected);
@@ -188,12 +199,10 @@ async fn validate_only_checks_everything_and_makes_nothing() {
         + (SELECT count(*) FROM keyward.audit_event) * 10000
         + (SELECT count(*) FROM keyward.request) * 100
         + (SELECT revision FROM keyward.log_head)";
+    let richest = richest_key(&site, "Tried").await;
     let before = site.database.number(counts).await;
-    let request = pb::CreateKeyRequest {
-        validate_only: true,
-        request_id: "rehearsal".into(),
-        ..rich_key("Tried")
-    };
+    let request =
+        pb::CreateKeyRequest { validate_only: true, request_id: "rehearsal".into(), ..richest };
     let response = admin.create_key(request.clone()).await.unwrap().into_inner();
     let key = response.key.clone().unwrap();
     let expected = pb::CreateKeyResponse {
@@ -211,6 +220,13 @@ async fn validate_only_checks_everything_and_makes_nothing() {
             created_by: site.root_id().await,
             create_time: key.create_time,
             update_time: key.create_time,
+            user: request.user.clone(),
+            groups: request.groups.clone(),
+            customers: request.customers.clone(),
+            allowed_addresses: request.allowed_addresses.clone(),
+            denied_addresses: request.denied_addresses.clone(),
+            managed_by: request.managed_by.clone(),
+            allow_self_regenerate: true,
             ..Key::default()
         }),
         token: String::new(),

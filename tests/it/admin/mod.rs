@@ -15,11 +15,12 @@ mod update;
 
 use keyward::{clock, model::id::KeyId, rpc::pb};
 use prost_types::{FieldMask, Timestamp};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::support::{
-    client::{Admin, Asker, Made, new_key},
+    client::{Admin, Asker, Made, assert_status, new_key},
     eventually,
+    operator::Site,
 };
 
 /// A whole second of the wall clock, so far from now.
@@ -47,8 +48,52 @@ fn rich_key(name: &str) -> pb::CreateKeyRequest {
         not_before_time: Some(in_seconds(-60)),
         expire_time: Some(in_seconds(3600)),
         labels: labels(&[("team", "red"), ("cost/center", "Käse 17")]),
+        customers: texts(&["c-1", "C/2"]),
+        allowed_addresses: texts(&["192.0.2.0/24", "2001:db8::/32"]),
+        denied_addresses: texts(&["192.0.2.7"]),
+        allow_self_regenerate: true,
         ..new_key(name)
     }
+}
+
+/// The same with a user and groups that are there, and managed by the root admin key.
+async fn richest_key(site: &Site, name: &str) -> pb::CreateKeyRequest {
+    let mut access = site.server.access();
+    for name in ["rich", "richer", "other"] {
+        let group = pb::PermissionGroup {
+            name: name.into(),
+            display_name: "Group".into(),
+            ..pb::PermissionGroup::default()
+        };
+        let group = Some(group);
+        let request = pb::CreatePermissionGroupRequest { group, validate_only: false };
+        there(access.create_permission_group(request).await, "GROUP_EXISTS");
+        let user = pb::User {
+            id: name.into(),
+            kind: pb::UserKind::Person.into(),
+            display_name: "User".into(),
+            ..pb::User::default()
+        };
+        let request = pb::CreateUserRequest { user: Some(user), validate_only: false };
+        there(access.create_user(request).await, "USER_EXISTS");
+    }
+    pb::CreateKeyRequest {
+        user: "rich".into(),
+        groups: texts(&["richer", "rich"]),
+        managed_by: site.root_id().await,
+        ..rich_key(name)
+    }
+}
+
+/// Made now, or there before.
+fn there<T>(made: Result<T, Status>, reason: &str) {
+    if made.is_err() {
+        assert_status(made, Code::AlreadyExists, reason);
+    }
+}
+
+fn texts(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
 }
 
 fn labels(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {

@@ -80,6 +80,10 @@ async fn another_create_with_the_same_id_is_refused() {
         CreateKeyRequest { permissions: vec!["systems".into()], ..request.clone() },
         CreateKeyRequest { route_rules: vec![], ..request.clone() },
         CreateKeyRequest { expire_time: None, ..request.clone() },
+        CreateKeyRequest { customers: vec![], ..request.clone() },
+        CreateKeyRequest { allowed_addresses: vec![], ..request.clone() },
+        CreateKeyRequest { denied_addresses: vec![], ..request.clone() },
+        CreateKeyRequest { allow_self_regenerate: false, ..request.clone() },
     ] {
         assert_invalid(admin.create_key(request).await, &["request_id"]);
     }

@@ -116,7 +116,8 @@ async fn of_what_comes_twice_the_last_counts() {
         entry("last"),
         field(3, b"Last"),
         field(5, b"systems.write"),
-        field(15, b"of a later version"),
+        // field 1500, whose tag takes two bytes
+        [&[0xe2, 0x5d, 18][..], b"of a later version"].concat(),
     ];
     let channel = connect(site.server.admin);
     let made = call(channel, &site.database.root_token, "CreateKey", bytes.concat()).await;

@@ -3,13 +3,15 @@
 use keyward::rpc::pb::{self, Key};
 use tonic::Code;
 
-use super::{get, in_seconds, labels, micros, now_micros, rich_key, update, updated};
+use super::{
+    get, in_seconds, labels, micros, now_micros, rich_key, richest_key, texts, update, updated,
+};
 use crate::support::{
-    client::{assert_invalid, assert_status, create, may_read, new_key, verdict},
+    client::{assert_invalid, assert_status, create, may_read, new_admin_key, new_key, verdict},
     operator::Site,
 };
 
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 14] = [
     "display_name",
     "description",
     "permissions",
@@ -17,6 +19,13 @@ const PATHS: [&str; 7] = [
     "not_before_time",
     "expire_time",
     "labels",
+    "user",
+    "groups",
+    "customers",
+    "allowed_addresses",
+    "denied_addresses",
+    "managed_by",
+    "allow_self_regenerate",
 ];
 
 /// Takes over one field.
@@ -29,12 +38,21 @@ fn put(into: &mut Key, from: &Key, path: &str) {
         "not_before_time" => into.not_before_time = from.not_before_time,
         "expire_time" => into.expire_time = from.expire_time,
         "labels" => into.labels.clone_from(&from.labels),
+        "user" => into.user.clone_from(&from.user),
+        "groups" => into.groups.clone_from(&from.groups),
+        "customers" => into.customers.clone_from(&from.customers),
+        "allowed_addresses" => into.allowed_addresses.clone_from(&from.allowed_addresses),
+        "denied_addresses" => into.denied_addresses.clone_from(&from.denied_addresses),
+        "managed_by" => into.managed_by.clone_from(&from.managed_by),
+        "allow_self_regenerate" => into.allow_self_regenerate = from.allow_self_regenerate,
+        "delegation" => into.delegation.clone_from(&from.delegation),
         _ => panic!("{path}"),
     }
 }
 
-/// A key whose settings, and all else that a caller might send, differ from those of [`rich_key`].
-fn other(id: &str) -> Key {
+/// A key whose settings, and all else that a caller might send, differ from those of
+/// [`richest_key`].
+fn other(id: &str, manager: &str) -> Key {
     Key {
         id: id.to_owned(),
         domain: "keyward".into(),
@@ -56,19 +74,39 @@ fn other(id: &str) -> Key {
         revocation: Some(pb::Revocation::default()),
         retiring_secret: Some(pb::RetiringSecret::default()),
         etag: String::new(),
+        user: "other".into(),
+        groups: texts(&["other"]),
+        deleted_groups: texts(&["other"]),
+        customers: texts(&["other"]),
+        allowed_addresses: texts(&["198.51.100.0/24"]),
+        denied_addresses: texts(&["198.51.100.7"]),
+        managed_by: manager.into(),
+        allow_self_regenerate: false,
+        delegation: None,
+        template: "other".into(),
+        permission_names: labels(&[("other", "Other")]),
     }
+}
+
+/// The id of another admin key.
+async fn manager(site: &Site) -> String {
+    create(&mut site.admin(), new_admin_key("Manager", &[])).await.key.id
 }
 
 #[tokio::test]
 async fn each_path_changes_its_field_and_nothing_else() {
     let site = Site::shared();
     let mut admin = site.admin();
+    let manager = manager(&site).await;
+    let request = richest_key(&site, "Before").await;
     for path in PATHS {
-        let before = create(&mut admin, rich_key("Before")).await.key;
+        let before = create(&mut admin, request.clone()).await.key;
         let begun = now_micros();
-        let change = updated(&mut admin, update(other(&before.id), &[path])).await.unwrap();
+        let target = other(&before.id, &manager);
+        let change = updated(&mut admin, update(target.clone(), &[path])).await.unwrap();
         let mut expected = before.clone();
-        put(&mut expected, &other(&before.id), path);
+        put(&mut expected, &target, path);
+        assert_ne!(expected, before, "{path}");
         expected.etag.clone_from(&change.key.etag);
         expected.update_time = change.key.update_time;
         // whole seconds that pass between two calls of `other` are not of interest
@@ -96,8 +134,9 @@ fn settled(
 async fn a_field_that_is_absent_is_cleared() {
     let site = Site::shared();
     let mut admin = site.admin();
+    let request = richest_key(&site, "Before").await;
     for path in PATHS {
-        let before = create(&mut admin, rich_key("Before")).await.key;
+        let before = create(&mut admin, request.clone()).await.key;
         let absent = Key { id: before.id.clone(), ..Key::default() };
         let result = updated(&mut admin, update(absent.clone(), &[path])).await;
         if path == "display_name" {
@@ -105,11 +144,50 @@ async fn a_field_that_is_absent_is_cleared() {
             continue;
         }
         let change = result.unwrap();
-        let mut expected = before;
+        let mut expected = before.clone();
         put(&mut expected, &absent, path);
+        assert_ne!(expected, before, "{path}");
         expected.etag.clone_from(&change.key.etag);
         expected.update_time = change.key.update_time;
         assert_eq!(change.key, expected, "{path}");
+        assert_eq!(get(&mut admin, &expected.id).await, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_admin_key_is_bound_to_is_changed_whole() {
+    let site = Site::shared();
+    let mut admin = site.admin();
+    let bound = |domains: &[&str], ceiling: &[&str]| {
+        Some(pb::Delegation { domains: texts(domains), ceiling: texts(ceiling) })
+    };
+    let request = new_admin_key("Bound", &["keyward.keys.read"]);
+    let made = create(&mut admin, request).await.key;
+    let first = pb::CreateKeyRequest {
+        delegation: bound(&["default"], &["systems", "*.read"]),
+        ..new_admin_key("Bound from the start", &["keyward.keys.read"])
+    };
+    let first = create(&mut admin, first).await.key;
+    assert_eq!(first.delegation, bound(&["default"], &["systems", "*.read"]));
+    for before in [made, first] {
+        for delegation in [
+            bound(&["default"], &["a"]),
+            bound(&["default"], &[]),
+            None,
+            bound(&["default"], &["*"]),
+        ] {
+            let before = get(&mut admin, &before.id).await;
+            let key = Key { delegation, ..other(&before.id, "") };
+            let change = updated(&mut admin, update(key.clone(), &["delegation"])).await.unwrap();
+            let expected = Key {
+                delegation: key.delegation,
+                etag: change.key.etag.clone(),
+                update_time: change.key.update_time,
+                ..before
+            };
+            assert_eq!(change.key, expected);
+            assert_eq!(get(&mut admin, &expected.id).await, expected);
+        }
     }
 }
 
@@ -117,8 +195,8 @@ async fn a_field_that_is_absent_is_cleared() {
 async fn all_paths_at_once_are_one_change() {
     let site = Site::shared();
     let mut admin = site.admin();
-    let before = create(&mut admin, rich_key("Before")).await;
-    let target = other(&before.key.id);
+    let before = create(&mut admin, richest_key(&site, "Before").await).await;
+    let target = other(&before.key.id, &manager(&site).await);
     let change = updated(&mut admin, update(target.clone(), &PATHS)).await.unwrap();
     let mut expected = before.key;
     for path in PATHS {
@@ -211,7 +289,7 @@ async fn of_two_concurrent_updates_with_one_etag_one_is_aborted() {
 async fn an_update_that_finds_all_as_asked_leaves_no_trace() {
     let site = Site::start(&[]).await;
     let mut admin = site.admin();
-    let made = create(&mut admin, rich_key("Same")).await;
+    let made = create(&mut admin, richest_key(&site, "Same").await).await;
     let change = updated(&mut admin, update(made.key.clone(), &PATHS)).await.unwrap();
     assert_eq!((change.key, change.revision), (made.key, made.revision));
     let events = "SELECT count(*) FROM keyward.audit_event WHERE action = 'keys.update'";

@@ -12,7 +12,7 @@ use crate::support::{
     server::Server,
 };
 
-const BROKEN: &str = "the change log is broken; loading all keys anew";
+pub(super) const BROKEN: &str = "the change log is broken; loading all keys anew";
 
 /// A server with two keys that it knows, on a database that is about to be harmed.
 struct Victim {
@@ -59,7 +59,7 @@ impl Victim {
 const FORGET_SECOND: &str = "DELETE FROM keyward.key WHERE display_name = 'Second'";
 
 /// Makes a history end before a revision.
-fn history_before(revision: i64) -> String {
+pub(super) fn history_before(revision: i64) -> String {
     format!(
         "DELETE FROM keyward.change_log WHERE revision >= {revision};
         DELETE FROM keyward.audit_event WHERE revision >= {revision};
@@ -182,6 +182,21 @@ async fn a_log_that_ends_before_its_head_makes_the_replica_load_anew() {
     victim.stop_unlogged(&tx).await;
     tx.commit().await.unwrap();
     victim.recovers_to("401 KEY_INACTIVE", "ALLOWED").await;
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_read_makes_the_replica_load_anew() {
+    for (kind, subject) in [("key", "no id"), ("group", "readers"), ("user", "1.5")] {
+        let victim = Victim::new().await;
+        let mut client = victim.database.connect().await;
+        let tx = client.transaction().await.unwrap();
+        let stop = "UPDATE keyward.key SET standing = 'inactive' WHERE display_name = 'First'";
+        tx.batch_execute(stop).await.unwrap();
+        log::conclude_all(&tx, &[(kind, subject)]).await;
+        tx.commit().await.unwrap();
+        println!("{kind} {subject}");
+        victim.recovers_to("401 KEY_INACTIVE", "ALLOWED").await;
+    }
 }
 
 #[tokio::test]

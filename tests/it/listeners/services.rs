@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use keyward::rpc::pb::{
-    ListKeysRequest, authorize_client::AuthorizeClient, key_admin_client::KeyAdminClient,
+    ListDomainsRequest, ListKeysRequest, WhoAmIRequest, access_admin_client::AccessAdminClient,
+    authorize_client::AuthorizeClient, key_admin_client::KeyAdminClient,
+    self_service_client::SelfServiceClient,
 };
 use prost::Message;
 use prost_types::FileDescriptorProto;
@@ -71,7 +73,13 @@ macro_rules! reflection {
 reflection!(version_1, v1);
 reflection!(version_1_alpha, v1alpha);
 
-const SERVICES: [&str; 2] = ["grpc.health.v1.Health", "keyward.v1.KeyAdmin"];
+const SERVICES: [&str; 5] = [
+    "grpc.health.v1.Health",
+    "keyward.v1.AccessAdmin",
+    "keyward.v1.Authorize",
+    "keyward.v1.KeyAdmin",
+    "keyward.v1.SelfService",
+];
 
 /// Asserts that these are our services and reflection itself, each described by the first file of its answer.
 fn assert_described(services: &[String], files: &[Vec<Vec<u8>>]) {
@@ -106,12 +114,17 @@ async fn each_listener_has_its_services_and_no_other() {
     let (authorize, admin) = (server.authorize, server.admin);
     let mut decider = AuthorizeClient::new(connect(admin));
     let mut manager = KeyAdminClient::new(connect(authorize));
+    let mut access = AccessAdminClient::new(connect(authorize));
+    let mut holder = SelfServiceClient::new(connect(authorize));
+    let refused = decider.authorize(may_read("")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "operators may ask for explanations there");
     let refusals = [
-        decider.authorize(may_read("")).await.err(),
         manager.list_keys(ListKeysRequest::default()).await.err(),
+        access.list_domains(ListDomainsRequest::default()).await.err(),
+        holder.who_am_i(WhoAmIRequest::default()).await.err(),
         version_1::services(authorize).await.err(),
         version_1_alpha::services(authorize).await.err(),
     ];
     let codes = refusals.map(|refusal| refusal.map(|status| status.code()));
-    assert_eq!(codes, [Some(Code::Unimplemented); 4]);
+    assert_eq!(codes, [Some(Code::Unimplemented); 5]);
 }

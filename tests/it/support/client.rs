@@ -2,7 +2,8 @@
 
 use keyward::rpc::pb::{
     self, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest, Key,
-    authorize_client::AuthorizeClient, key_admin_client::KeyAdminClient,
+    access_admin_client::AccessAdminClient, authorize_client::AuthorizeClient,
+    key_admin_client::KeyAdminClient, self_service_client::SelfServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -33,6 +34,30 @@ impl Interceptor for Bearer {
 /// A client of `KeyAdmin` with this token; an empty one is not sent.
 pub(crate) fn admin_with(channel: Channel, token: &str) -> Admin {
     KeyAdminClient::with_interceptor(channel, Bearer(token.to_owned()))
+}
+
+/// A client of `AccessAdmin` with a key.
+pub(crate) type Access = AccessAdminClient<InterceptedService<Channel, Bearer>>;
+
+/// A client of `AccessAdmin` with this token; an empty one is not sent.
+pub(crate) fn access_with(channel: Channel, token: &str) -> Access {
+    AccessAdminClient::with_interceptor(channel, Bearer(token.to_owned()))
+}
+
+/// A client of `SelfService` with a key.
+pub(crate) type Holder = SelfServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// A client of `SelfService` with this token; an empty one is not sent.
+pub(crate) fn holder_with(channel: Channel, token: &str) -> Holder {
+    SelfServiceClient::with_interceptor(channel, Bearer(token.to_owned()))
+}
+
+/// A client of `Authorize` on the admin listener.
+pub(crate) type Explainer = AuthorizeClient<InterceptedService<Channel, Bearer>>;
+
+/// A client of `Authorize` with this admin key; an empty one is not sent.
+pub(crate) fn explainer_with(channel: Channel, token: &str) -> Explainer {
+    AuthorizeClient::with_interceptor(channel, Bearer(token.to_owned()))
 }
 
 /// A key that may read systems, in production.

@@ -2,7 +2,10 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use keyward::rpc::pb;
-use prost::Message;
+use prost::{
+    Message,
+    encoding::{WireType, encode_key},
+};
 use tonic::{
     Request, Status,
     client::Grpc,
@@ -12,10 +15,12 @@ use tonic::{
 };
 
 /// One field of a message whose value has a length: a text, bytes or a message.
-pub(crate) fn field(number: u8, value: &[u8]) -> Vec<u8> {
-    assert!(number < 16 && value.len() < 128, "one byte each");
-    let length = u8::try_from(value.len()).unwrap();
-    [&[number << 3 | 2, length], value].concat()
+pub(crate) fn field(number: u32, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_key(number, WireType::LengthDelimited, &mut bytes);
+    prost::encode_length_delimiter(value.len(), &mut bytes).unwrap();
+    bytes.extend(value);
+    bytes
 }
 
 /// Calls a method of `KeyAdmin` with these bytes and reads its answer as a [`pb::CreateKeyResponse`],

@@ -16,7 +16,10 @@ use tonic_health::pb::{
 
 use super::{
     TIME_MAX,
-    client::{Admin, Asker, admin_with},
+    client::{
+        Access, Admin, Asker, Explainer, Holder, access_with, admin_with, explainer_with,
+        holder_with,
+    },
     database::{Database, PEPPER},
     eventually, log_folder,
     program::{anywhere, program},
@@ -149,6 +152,26 @@ impl Server {
     /// An operator with another key.
     pub(crate) fn admin_as(&self, token: &str) -> Admin {
         admin_with(connect(self.admin), token)
+    }
+
+    /// A client of `AccessAdmin` with this admin key.
+    pub(crate) fn access_as(&self, token: &str) -> Access {
+        access_with(connect(self.admin), token)
+    }
+
+    /// A client of `AccessAdmin` with the root admin key.
+    pub(crate) fn access(&self) -> Access {
+        self.access_as(&self.root_token)
+    }
+
+    /// A client of `SelfService` with any key.
+    pub(crate) fn holder(&self, token: &str) -> Holder {
+        holder_with(connect(self.admin), token)
+    }
+
+    /// A client of `Authorize` on the admin listener, which may ask for explanations.
+    pub(crate) fn explainer_as(&self, token: &str) -> Explainer {
+        explainer_with(connect(self.admin), token)
     }
 
     /// Its process.

@@ -25,6 +25,18 @@ async fn list_refuses_bad_texts() {
     for maker in ["root", "key_", " ", "Bootstrap"] {
         refused(&mut admin, "created_by", |r| r.created_by = maker.into()).await;
     }
+    for id in ["x", "key_", "bootstrap", " "] {
+        refused(&mut admin, "managed_by", |r| r.managed_by = id.into()).await;
+    }
+    let long = "a".repeat(129);
+    for text in ["a b", " ", "ä", "a\n", &long] {
+        refused(&mut admin, "user", |r| r.user = text.into()).await;
+        refused(&mut admin, "customer", |r| r.customer = text.into()).await;
+        refused(&mut admin, "group", |r| r.group = text.into()).await;
+    }
+    for kind in [3, -1, i32::MAX] {
+        refused(&mut admin, "user_kind", |r| r.user_kind = kind).await;
+    }
     for labels in bad_labels() {
         refused(&mut admin, "labels", |r| r.labels = labels).await;
     }

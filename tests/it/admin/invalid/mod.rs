@@ -3,6 +3,7 @@
 mod changes;
 mod creating;
 mod listing;
+mod restricting;
 mod updating;
 
 use keyward::rpc::pb::{CreateKeyRequest, Key};
@@ -145,6 +146,7 @@ async fn all_violations_are_told_at_once() {
         labels: labels(&[("!", "")]),
         request_id: " ".into(),
         validate_only: false,
+        ..CreateKeyRequest::default()
     };
     let result = admin.create_key(worst).await;
     let fields = [

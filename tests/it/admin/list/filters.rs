@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use keyward::rpc::pb::{CreateKeyRequest, Key, KeyState, ListKeysRequest, RevocationReason};
+use keyward::rpc::pb::{
+    CreateKeyRequest, CreatePermissionGroupRequest, CreateUserRequest,
+    DeletePermissionGroupRequest, Key, KeyState, ListKeysRequest, PermissionGroup,
+    RevocationReason, User, UserKind,
+};
 
 use super::{
-    super::{deactivate, delete, get, in_seconds, labels, micros, revoke, update, updated},
+    super::{
+        deactivate, delete, get, in_seconds, labels, micros, revoke, texts, there, update, updated,
+    },
     key_of, list, names, of, used,
 };
 use crate::support::{client::create, operator::Site};
@@ -29,9 +35,50 @@ fn shown(request: &ListKeysRequest, key: &Key) -> bool {
         before(&key.last_used_time, &request.last_used_before).unwrap_or(true),
         request.expires_before.is_none()
             || before(&key.expire_time, &request.expires_before).unwrap_or(false),
+        request.user.is_empty() || request.user == key.user,
+        request.user_kind == 0 || kind_of(&key.user) == Some(request.user_kind),
+        request.group.is_empty() || key.groups.contains(&request.group),
+        request.customer.is_empty() || key.customers.contains(&request.customer),
+        request.managed_by.is_empty() || request.managed_by == key.managed_by,
     ]
     .iter()
     .all(|holds| *holds)
+}
+
+/// Of the users that keys here act for.
+fn kind_of(user: &str) -> Option<i32> {
+    match user {
+        "filter-person" => Some(UserKind::Person.into()),
+        "filter-service" => Some(UserKind::Service.into()),
+        "" => None,
+        other => panic!("{other}"),
+    }
+}
+
+/// Makes the users and groups that keys here have.
+async fn things(site: &Site) {
+    let mut access = site.server.access();
+    for user in ["filter-person", "filter-service"] {
+        let user = User {
+            id: user.into(),
+            kind: kind_of(user).unwrap(),
+            display_name: "User".into(),
+            groups: texts(if user == "filter-person" { &[] } else { &["filter-one"] }),
+            ..User::default()
+        };
+        for name in ["filter-one", "filter-two"] {
+            let group = PermissionGroup {
+                name: name.into(),
+                display_name: "Group".into(),
+                ..PermissionGroup::default()
+            };
+            let group = Some(group);
+            let request = CreatePermissionGroupRequest { group, validate_only: false };
+            there(access.create_permission_group(request).await, "GROUP_EXISTS");
+        }
+        let request = CreateUserRequest { user: Some(user), validate_only: false };
+        access.create_user(request).await.unwrap();
+    }
 }
 
 /// Keys that differ in all that can be filtered by; in the order of their creation.
@@ -39,6 +86,7 @@ async fn population(site: &Site, test: &str) -> Vec<Key> {
     let mut admin = site.admin();
     let mut other = site.operator(&["keyward.keys"]).await.admin;
     let base = |name: &str| key_of(test, name);
+    things(site).await;
     let mut ids = Vec::new();
     for request in [
         base("Plain"),
@@ -49,18 +97,34 @@ async fn population(site: &Site, test: &str) -> Vec<Key> {
         CreateKeyRequest { expire_time: Some(in_seconds(1000)), ..base("Soon") },
         CreateKeyRequest { expire_time: Some(in_seconds(9000)), ..base("Later 100% _") },
         CreateKeyRequest { domain: "keyward".into(), permissions: vec![], ..base("Admin") },
+        CreateKeyRequest {
+            user: "filter-person".into(),
+            groups: texts(&["filter-one"]),
+            ..base("Person's")
+        },
+        CreateKeyRequest {
+            user: "filter-service".into(),
+            customers: texts(&["c-1", "c-2"]),
+            ..base("Service's")
+        },
+        CreateKeyRequest {
+            groups: texts(&["filter-two", "filter-one"]),
+            customers: texts(&["c-1"]),
+            managed_by: site.root_id().await,
+            ..base("Grouped")
+        },
     ] {
         ids.push(create(&mut admin, request).await.key.id);
     }
     for name in ["Off", "Ended", "Over", "Gone"] {
         ids.push(create(&mut other, base(name)).await.key.id);
     }
-    let over = Key { id: ids[10].clone(), expire_time: Some(in_seconds(-10)), ..Key::default() };
-    deactivate(&mut admin, &ids[8]).await.unwrap();
-    revoke(&mut admin, &ids[9], RevocationReason::Abuse).await.unwrap();
+    let over = Key { id: ids[13].clone(), expire_time: Some(in_seconds(-10)), ..Key::default() };
+    deactivate(&mut admin, &ids[11]).await.unwrap();
+    revoke(&mut admin, &ids[12], RevocationReason::Abuse).await.unwrap();
     updated(&mut admin, update(over, &["expire_time"])).await.unwrap();
-    delete(&mut admin, &ids[11], "Gone").await.unwrap();
-    for (at, ago) in [(0, 500), (1, 100), (3, 100), (11, 500)] {
+    delete(&mut admin, &ids[14], "Gone").await.unwrap();
+    for (at, ago) in [(0, 500), (1, 100), (3, 100), (14, 500)] {
         used(site, &ids[at], -ago).await;
     }
     let mut keys = Vec::new();
@@ -77,7 +141,9 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
     use KeyState::{Active, Deleted, Expired, Inactive, Revoked};
     let hint = keys[4].hint.clone();
     let tail = hint.split('…').next_back().unwrap().to_uppercase();
-    let maker = keys[8].created_by.clone();
+    let maker = keys[11].created_by.clone();
+    let manager = keys[10].managed_by.clone();
+    let manages_nothing = maker.clone();
     let states = |states: &'static [KeyState]| -> Narrowing {
         Box::new(move |r| r.states = states.iter().map(|state| (*state).into()).collect())
     };
@@ -107,6 +173,18 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
         ("expiring", Box::new(|r| r.expires_before = Some(in_seconds(5000)))),
         ("expired by time", Box::new(|r| r.expires_before = Some(in_seconds(0)))),
         ("all", Box::new(|r| r.show_deleted = true)),
+        ("user", Box::new(|r| r.user = "filter-person".into())),
+        ("user in other letters", Box::new(|r| r.user = "FILTER-person".into())),
+        ("persons", Box::new(|r| r.user_kind = UserKind::Person.into())),
+        ("services", Box::new(|r| r.user_kind = UserKind::Service.into())),
+        ("group", Box::new(|r| r.group = "filter-one".into())),
+        ("other group", Box::new(|r| r.group = "filter-two".into())),
+        ("no such group", Box::new(|r| r.group = "no-such".into())),
+        ("customer", Box::new(|r| r.customer = "c-1".into())),
+        ("other customer", Box::new(|r| r.customer = "c-2".into())),
+        ("part of a customer", Box::new(|r| r.customer = "c-".into())),
+        ("manager", Box::new(move |r| r.managed_by.clone_from(&manager))),
+        ("no manager", Box::new(move |r| r.managed_by.clone_from(&manages_nothing))),
     ]
 }
 
@@ -131,4 +209,34 @@ async fn every_filter_alone_and_with_every_other_shows_what_it_says() {
         }
     }
     assert!(seen.len() > 20, "the filters tell keys apart: {seen:?}");
+}
+
+/// A group that was deleted is not found, and one that was made again has none of its keys.
+#[tokio::test]
+async fn a_group_that_is_gone_filters_nothing() {
+    let site = Site::start(&[]).await;
+    let mut admin = site.admin();
+    let mut access = site.server.access();
+    let group = PermissionGroup {
+        name: "gone".into(),
+        display_name: "Group".into(),
+        ..PermissionGroup::default()
+    };
+    let request = CreatePermissionGroupRequest { group: Some(group), validate_only: false };
+    access.create_permission_group(request.clone()).await.unwrap();
+    let key = CreateKeyRequest { groups: texts(&["gone"]), ..key_of("gone", "Key") };
+    create(&mut admin, key.clone()).await;
+    let filter = ListKeysRequest { group: "gone".into(), ..of("gone") };
+    assert_eq!(list(&mut admin, filter.clone()).await.len(), 1);
+    let drop = DeletePermissionGroupRequest {
+        name: "gone".into(),
+        force: true,
+        ..DeletePermissionGroupRequest::default()
+    };
+    access.delete_permission_group(drop).await.unwrap();
+    assert_eq!(list(&mut admin, filter.clone()).await, []);
+    access.create_permission_group(request).await.unwrap();
+    assert_eq!(list(&mut admin, filter.clone()).await, []);
+    let second = create(&mut admin, key).await;
+    assert_eq!(list(&mut admin, filter).await, [second.key]);
 }

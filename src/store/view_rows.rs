@@ -1,0 +1,316 @@
+//! What decisions need of the stored things: keys, domains, groups and users as replicas read them.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures_util::{TryStreamExt, pin_mut};
+use tokio_postgres::{
+    Client, GenericClient, Row,
+    binary_copy::BinaryCopyOutRow,
+    binary_copy::BinaryCopyOutStream,
+    types::{FromSql, Type},
+};
+
+use crate::{
+    model::{
+        id::KeyId,
+        secret::Digest,
+        shared::{DomainRow, GroupRow, UserRow},
+        user::UserKind,
+        view::KeyRow,
+    },
+    store::{
+        Parameter,
+        error::StoreError,
+        in_time,
+        row::{copied, field},
+    },
+};
+
+/// No statement takes longer, or the connection is taken for dead.
+const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Things that are read with one statement.
+const THINGS_MAX: usize = 10_000;
+
+/// The columns that a [`KeyRow`] is made of, in the order of [`KEY_TYPES`]. Labels of a form that we
+/// never write become text that cannot be read, so that they fail for their key and not for all; so
+/// do groups that are null, which must not count as none.
+macro_rules! key_row {
+    () => {
+        "SELECT id, environment,
+            domain || E'\\n' || array_to_string(permissions, ' ')
+                || E'\\n' || coalesce(user_uid::text, '')
+                || E'\\n' || array_to_string(groups, ' ', '?')
+                || E'\\n' || array_to_string(allowed_addresses, ' ')
+                || E'\\n' || array_to_string(denied_addresses, ' ')
+                || E'\\n' || array_to_string(customers, ' ')
+                || E'\\n' || coalesce(array_to_string(delegated_domains, ' '), '')
+                || E'\\n' || coalesce(array_to_string(ceiling, ' '), '')
+                || E'\\n' || array_to_string(route_rules, E'\\n') AS profile,
+            CASE WHEN labels = '{}' THEN '' WHEN jsonb_typeof(labels) <> 'object' THEN '?' ELSE (
+                SELECT string_agg(label.key || '=' || coalesce(label.value, E'\\t'), E'\\n'
+                    ORDER BY label.key)
+                FROM jsonb_each_text(labels) AS label) END AS labels,
+            standing = 'active' AS active, not_before_at, expire_at, digest, retiring_digest,
+            retiring_expire_at
+        FROM keyward.key WHERE deleted_at IS NULL"
+    };
+}
+
+const KEY_TYPES: [Type; 10] = [
+    Type::UUID,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::BOOL,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::BYTEA,
+    Type::BYTEA,
+    Type::TIMESTAMPTZ,
+];
+
+macro_rules! group_row {
+    () => {
+        "SELECT uid, name, array_to_string(permissions, ' ') AS permissions
+        FROM keyward.permission_group WHERE deleted_at IS NULL"
+    };
+}
+
+const GROUP_TYPES: [Type; 3] = [Type::INT8, Type::TEXT, Type::TEXT];
+
+macro_rules! user_row {
+    () => {
+        "SELECT uid, id, kind = 'person' AS person, disabled_at IS NULL AS enabled,
+            array_to_string(permissions, ' ') AS permissions,
+            array_to_string(groups, ' ', '?') AS groups
+        FROM keyward.domain_user WHERE deleted_at IS NULL"
+    };
+}
+
+const USER_TYPES: [Type; 6] =
+    [Type::INT8, Type::TEXT, Type::BOOL, Type::BOOL, Type::TEXT, Type::TEXT];
+
+macro_rules! domain_row {
+    () => {
+        "SELECT name, disabled_at IS NULL AS enabled,
+            coalesce(array_to_string(entries, E'\\n'), '') AS route_map
+        FROM keyward.domain LEFT JOIN keyward.route_map ON route_map.domain = domain.name
+        WHERE true"
+    };
+}
+
+const DOMAIN_TYPES: [Type; 3] = [Type::TEXT, Type::BOOL, Type::TEXT];
+
+const KEYS: &str = concat!("-- view_rows.keys\n", key_row!(), " AND id = ANY ($1)");
+const GROUPS: &str = concat!("-- view_rows.groups\n", group_row!(), " AND uid = ANY ($1)");
+const USERS: &str = concat!("-- view_rows.users\n", user_row!(), " AND uid = ANY ($1)");
+const DOMAINS: &str = concat!("-- view_rows.domains\n", domain_row!(), " AND name = ANY ($1)");
+
+const ALL_KEYS: &str = concat!("-- view_rows.all_keys\nCOPY (", key_row!(), ") TO STDOUT BINARY");
+const ALL_GROUPS: &str =
+    concat!("-- view_rows.all_groups\nCOPY (", group_row!(), ") TO STDOUT BINARY");
+const ALL_USERS: &str =
+    concat!("-- view_rows.all_users\nCOPY (", user_row!(), ") TO STDOUT BINARY");
+const ALL_DOMAINS: &str =
+    concat!("-- view_rows.all_domains\nCOPY (", domain_row!(), ") TO STDOUT BINARY");
+
+/// What a reader does with what it reads.
+pub trait Sink: Send {
+    /// A key's present content.
+    fn put(&mut self, row: &KeyRow<'_>);
+    /// A key that is no more.
+    fn remove(&mut self, id: KeyId);
+    /// A domain's present content.
+    fn put_domain(&mut self, row: &DomainRow<'_>);
+    /// A group's present content.
+    fn put_group(&mut self, row: &GroupRow<'_>);
+    /// A group that is no more.
+    fn remove_group(&mut self, uid: i64);
+    /// A user's present content.
+    fn put_user(&mut self, row: &UserRow<'_>);
+    /// A user that is no more.
+    fn remove_user(&mut self, uid: i64);
+}
+
+/// Things that changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    pub(super) keys: Vec<KeyId>,
+    pub(super) domains: Vec<String>,
+    pub(super) groups: Vec<i64>,
+    pub(super) users: Vec<i64>,
+}
+
+impl Changed {
+    pub(super) fn dedup(&mut self) {
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self.domains.sort_unstable();
+        self.domains.dedup();
+        self.groups.sort_unstable();
+        self.groups.dedup();
+        self.users.sort_unstable();
+        self.users.dedup();
+    }
+}
+
+/// Reads all that there is. What keys share comes first.
+pub(super) async fn all(client: &Client, sink: &mut dyn Sink) -> Result<(), StoreError> {
+    copy(client, ALL_DOMAINS, &DOMAIN_TYPES, |row| {
+        sink.put_domain(&domain_row(&Copied(row, "domain"))?);
+        Ok(())
+    })
+    .await?;
+    copy(client, ALL_GROUPS, &GROUP_TYPES, |row| {
+        sink.put_group(&group_row(&Copied(row, "permission_group"))?);
+        Ok(())
+    })
+    .await?;
+    copy(client, ALL_USERS, &USER_TYPES, |row| {
+        sink.put_user(&user_row(&Copied(row, "domain_user"))?);
+        Ok(())
+    })
+    .await?;
+    copy(client, ALL_KEYS, &KEY_TYPES, |row| {
+        sink.put(&key_row(&Copied(row, "key"))?);
+        Ok(())
+    })
+    .await
+}
+
+async fn copy(
+    client: &Client,
+    statement: &str,
+    types: &[Type],
+    mut take: impl FnMut(&BinaryCopyOutRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let rows = BinaryCopyOutStream::new(client.copy_out(statement).await?, types);
+    pin_mut!(rows);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
+}
+
+/// Reads what changed. What keys share comes first.
+pub(super) async fn changed(
+    client: &impl GenericClient,
+    changed: &Changed,
+    sink: &mut dyn Sink,
+) -> Result<(), StoreError> {
+    for names in changed.domains.chunks(THINGS_MAX) {
+        let names: [Parameter<'_>; 1] = [(&names, Type::TEXT_ARRAY)];
+        for row in rows(client, DOMAINS, &names).await? {
+            sink.put_domain(&domain_row(&Queried(&row, "domain"))?);
+        }
+    }
+    for uids in changed.groups.chunks(THINGS_MAX) {
+        let mut gone: HashSet<i64> = uids.iter().copied().collect();
+        for row in rows(client, GROUPS, &[(&uids, Type::INT8_ARRAY)]).await? {
+            let row = Queried(&row, "permission_group");
+            let row = group_row(&row)?;
+            gone.remove(&row.uid);
+            sink.put_group(&row);
+        }
+        for uid in gone {
+            sink.remove_group(uid);
+        }
+    }
+    for uids in changed.users.chunks(THINGS_MAX) {
+        let mut gone: HashSet<i64> = uids.iter().copied().collect();
+        for row in rows(client, USERS, &[(&uids, Type::INT8_ARRAY)]).await? {
+            let row = Queried(&row, "domain_user");
+            let row = user_row(&row)?;
+            gone.remove(&row.uid);
+            sink.put_user(&row);
+        }
+        for uid in gone {
+            sink.remove_user(uid);
+        }
+    }
+    for ids in changed.keys.chunks(THINGS_MAX) {
+        let mut gone: HashSet<KeyId> = ids.iter().copied().collect();
+        for row in rows(client, KEYS, &[(&ids, Type::UUID_ARRAY)]).await? {
+            let row = Queried(&row, "key");
+            let row = key_row(&row)?;
+            gone.remove(&row.id);
+            sink.put(&row);
+        }
+        for id in gone {
+            sink.remove(id);
+        }
+    }
+    Ok(())
+}
+
+async fn rows(
+    client: &impl GenericClient,
+    statement: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<Row>, StoreError> {
+    Ok(in_time(STATEMENT_TIME_MAX, client.query_typed(statement, parameters)).await??)
+}
+
+/// A row, of a query or of COPY, which has no names.
+trait Columns {
+    fn get<'a, T: FromSql<'a>>(&'a self, at: usize, name: &'static str) -> Result<T, StoreError>;
+}
+
+struct Queried<'r>(&'r Row, &'static str);
+
+impl Columns for Queried<'_> {
+    fn get<'a, T: FromSql<'a>>(&'a self, _at: usize, name: &'static str) -> Result<T, StoreError> {
+        field(self.0, self.1, name)
+    }
+}
+
+struct Copied<'r>(&'r BinaryCopyOutRow, &'static str);
+
+impl Columns for Copied<'_> {
+    fn get<'a, T: FromSql<'a>>(&'a self, at: usize, name: &'static str) -> Result<T, StoreError> {
+        copied(self.0, at, self.1, name)
+    }
+}
+
+fn key_row(row: &impl Columns) -> Result<KeyRow<'_>, StoreError> {
+    let retiring: Option<Digest> = row.get(8, "retiring_digest")?;
+    Ok(KeyRow {
+        id: row.get(0, "id")?,
+        environment: row.get(1, "environment")?,
+        profile: row.get(2, "profile")?,
+        labels: row.get(3, "labels")?,
+        active: row.get(4, "active")?,
+        not_before: row.get(5, "not_before_at")?,
+        expire: row.get(6, "expire_at")?,
+        current: row.get(7, "digest")?,
+        retiring: retiring.zip(row.get(9, "retiring_expire_at")?),
+    })
+}
+
+fn domain_row(row: &impl Columns) -> Result<DomainRow<'_>, StoreError> {
+    Ok(DomainRow {
+        name: row.get(0, "name")?,
+        enabled: row.get(1, "enabled")?,
+        route_map: row.get(2, "route_map")?,
+    })
+}
+
+fn group_row(row: &impl Columns) -> Result<GroupRow<'_>, StoreError> {
+    Ok(GroupRow {
+        uid: row.get(0, "uid")?,
+        name: row.get(1, "name")?,
+        permissions: row.get(2, "permissions")?,
+    })
+}
+
+fn user_row(row: &impl Columns) -> Result<UserRow<'_>, StoreError> {
+    let person: bool = row.get(2, "person")?;
+    Ok(UserRow {
+        uid: row.get(0, "uid")?,
+        id: row.get(1, "id")?,
+        kind: if person { UserKind::Person } else { UserKind::Service },
+        enabled: row.get(3, "enabled")?,
+        permissions: row.get(4, "permissions")?,
+        groups: row.get(5, "groups")?,
+    })
+}

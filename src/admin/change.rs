@@ -6,7 +6,7 @@ use crate::{
         caller::Action,
         key::{Change, Key},
     },
-    store::write::WriteTx,
+    store::{Session, write::WriteTx},
 };
 
 /// What is to be done to one key.
@@ -30,6 +30,17 @@ pub(super) enum ReachOf {
 }
 
 impl Task<'_> {
+    /// Begins the change of the key.
+    pub(super) async fn begin<'a>(
+        &self,
+        session: &'a mut Session,
+        call: &Call,
+    ) -> Result<(WriteTx<'a>, Key), AdminError> {
+        let tx = call.begin(session, self.name).await?;
+        let key = self.lock(&tx, call).await?;
+        Ok((tx, key))
+    }
+
     /// Reads the key, keeps others from it, and checks that the caller may and means this version.
     pub(super) async fn lock(&self, tx: &WriteTx<'_>, call: &Call) -> Result<Key, AdminError> {
         let id = self.target.id;
@@ -61,8 +72,7 @@ pub(super) async fn change(
         .attempt(call, (task.name, &subject), || async {
             call.require_some(task.action)?;
             let mut session = admin.store.session().await?;
-            let tx = call.begin(&mut session, task.name).await?;
-            let before = task.lock(&tx, call).await?;
+            let (tx, before) = task.begin(&mut session, call).await?;
             let mut key = before.clone();
             let change = transition(&mut key)?;
             finish(tx, (&before, key), change, Effect::Apply).await

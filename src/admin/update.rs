@@ -124,8 +124,7 @@ pub async fn update_key(
         .attempt(call, (task.name, &subject), || async {
             call.require_some(task.action)?;
             let mut session = admin.store.session().await?;
-            let tx = call.begin(&mut session, task.name).await?;
-            let before = task.lock(&tx, call).await?;
+            let (tx, before) = task.begin(&mut session, call).await?;
             let mut key = before.clone();
             let settings = patch.applied_to(&tx, &before).await?;
             let change = key.update(settings, call.now)?;

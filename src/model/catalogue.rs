@@ -15,6 +15,8 @@ const ENTRIES_MAX: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
     name: Grant,
+    /// Its `.read` and `.write`.
+    actions: Box<[Grant]>,
     /// For people.
     pub display_name: DisplayName,
     /// For people.
@@ -29,7 +31,10 @@ impl CatalogueEntry {
         description: Prose,
     ) -> Result<Self, InvalidPermission> {
         Permission::parse(name)?;
-        Ok(Self { name: Grant::parse(name)?, display_name, description })
+        // too long a scope stands for itself alone: nobody could be granted what is below it
+        let actions = ["read", "write"].map(|action| Grant::parse(&format!("{name}.{action}")));
+        let actions = actions.into_iter().flatten().collect();
+        Ok(Self { name: Grant::parse(name)?, actions, display_name, description })
     }
 
     /// The permission.
@@ -40,11 +45,8 @@ impl CatalogueEntry {
     /// Whether a grant is inside of the catalogue by this entry: it covers it, or its `.read` or
     /// `.write`, which a scope stands for as well.
     fn explains(&self, grant: &Grant) -> bool {
-        let scope = self.name.as_str();
-        grant.covers_grant(&self.name)
-            || ["read", "write"].iter().any(|action| {
-                Permission::parse(&format!("{scope}.{action}")).is_ok_and(|p| grant.covers(p))
-            })
+        let covered = |own: &Grant| grant.covers_grant(own);
+        covered(&self.name) || self.actions.iter().any(covered)
     }
 }
 

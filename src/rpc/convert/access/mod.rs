@@ -6,6 +6,8 @@ mod group;
 mod template;
 mod user;
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use tonic::Status;
@@ -162,10 +164,7 @@ impl ListOf<'_> {
         let size = violations.check("page_size", PageSize::parse(self.page_size));
         let domain = violations.optional("domain", self.domain, DomainName::parse);
         let search = violations.optional("search", self.search, SearchText::parse);
-        let kind = match self.kind {
-            0 => None,
-            kind => user_kind(&mut violations, "kind", kind),
-        };
+        let kind = optional_user_kind(&mut violations, "kind", self.kind);
         let group = violations.optional("group", self.group, GroupName::parse);
         let after = match self.page_token {
             "" => None,
@@ -238,8 +237,8 @@ fn name_from_token(token: &str, checksum: u32) -> Option<ThingName> {
 pub(in crate::rpc) fn permission_names(
     grants: &Grants,
     catalogue: Option<&Catalogue>,
-) -> std::collections::BTreeMap<String, String> {
-    let Some(catalogue) = catalogue else { return std::collections::BTreeMap::new() };
+) -> BTreeMap<String, String> {
+    let Some(catalogue) = catalogue else { return BTreeMap::new() };
     let named = grants.iter().filter_map(|permission| {
         let name = catalogue.entries.display_name(permission)?;
         Some((permission.to_owned(), name.to_owned()))

@@ -106,13 +106,13 @@ pub(super) fn draining() -> Status {
     passing("DRAINING", "this server is shutting down; connect again")
 }
 
-/// No admin key, or not a good one.
+/// No key, or not one that is good for this service.
 pub(super) fn unauthenticated(reason: Reason) -> Status {
     let name = reason_to_pb(reason).as_str_name();
     let name = name.strip_prefix("REASON_").unwrap_or(name);
     let message = match reason {
-        Reason::KeyMissing => "send an admin key as metadata `authorization: Bearer <token>`",
-        _ => "the admin key is not good here",
+        Reason::KeyMissing => "send a key as metadata `authorization: Bearer <token>`",
+        _ => "the key is not good here",
     };
     plain(Code::Unauthenticated, name, message)
 }

@@ -297,13 +297,12 @@ fn route(key: &KeyView, access: &Access<'_>) -> Finding {
 
 fn is_permitted(key: &KeyView, access: &Access<'_>) -> bool {
     let profile = &*key.profile;
-    match (access.permission, Path::parse(access.route)) {
-        (Some(needed), _) => profile.permits(needed),
-        (None, Ok(path)) => {
-            profile.domain.route_needs(access.method, path, |needed| profile.permits(needed))
-        }
-        (None, Err(_ambiguous)) => false,
+    if let Some(needed) = access.permission {
+        return profile.permits(needed);
     }
+    let needed =
+        |path| profile.domain.route_needs(access.method, path, |needed| profile.permits(needed));
+    Path::parse(access.route).is_ok_and(needed)
 }
 
 #[cfg(test)]

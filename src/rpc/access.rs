@@ -13,7 +13,10 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    admin::{Admin, AdminError, Call, Effect, Written, things},
+    admin::{
+        Admin, AdminError, Call, Effect, Written,
+        things::{self, Managed, Patch, Switch, ThingTarget, update_thing},
+    },
     authorize::Hot,
     model::{catalogue::Catalogue, name::DomainName},
     rpc::{caller::authenticate, pb, reached::Reached, status},
@@ -46,6 +49,24 @@ impl AccessAdminService {
         let written = result.map_err(status::admin)?;
         self.reached.wait_for(written.revision).await;
         Ok(written)
+    }
+
+    /// Stops all keys of something, or lets them work again.
+    async fn switched<T: Managed>(
+        &self,
+        call: &Call,
+        target: &ThingTarget,
+        switch: Switch,
+    ) -> Result<Written<T>, Status>
+    where
+        Switch: Patch<T>,
+    {
+        let verb = match switch {
+            Switch::Disable => "disable",
+            Switch::Enable => "enable",
+        };
+        let task = (verb, target);
+        self.written(update_thing(&self.admin, call, task, &switch, Effect::Apply).await).await
     }
 
     /// What a domain calls its permissions.

@@ -5,7 +5,7 @@ use tonic::{Request, Response};
 use super::{AccessAdminService, Answer};
 use crate::{
     admin::{
-        Effect, Written,
+        Written,
         things::{Switch, create_thing, get_thing, list_things, update_thing},
     },
     model::domain::Domain,
@@ -78,9 +78,8 @@ pub(super) async fn disable(
     let call = service.call(request)?;
     let request = request.get_ref();
     let target = access::domain_named(&request.name, &request.etag)?;
-    let task = ("disable", &target);
-    let result = update_thing(&service.admin, &call, task, &Switch::Disable, Effect::Apply).await;
-    let Written { thing, revision } = service.written::<Domain>(result).await?;
+    let switched = service.switched::<Domain>(&call, &target, Switch::Disable).await?;
+    let Written { thing, revision } = switched;
     let domain = Some(access::domain_out(&thing));
     Ok(Response::new(pb::DisableDomainResponse { domain, revision }))
 }
@@ -92,9 +91,8 @@ pub(super) async fn enable(
     let call = service.call(request)?;
     let request = request.get_ref();
     let target = access::domain_named(&request.name, &request.etag)?;
-    let task = ("enable", &target);
-    let result = update_thing(&service.admin, &call, task, &Switch::Enable, Effect::Apply).await;
-    let Written { thing, revision } = service.written::<Domain>(result).await?;
+    let switched = service.switched::<Domain>(&call, &target, Switch::Enable).await?;
+    let Written { thing, revision } = switched;
     let domain = Some(access::domain_out(&thing));
     Ok(Response::new(pb::EnableDomainResponse { domain, revision }))
 }

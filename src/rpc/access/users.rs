@@ -1,14 +1,14 @@
 //! Users.
 
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
 use super::{AccessAdminService, Answer, effect, known};
 use crate::{
     admin::{
-        Effect, Written,
+        Written,
         things::{
-            Force, Switch, catalogues, create_thing, delete_thing, get_thing, list_things,
-            update_thing,
+            Force, Switch, ThingTarget, catalogues, create_thing, delete_thing, get_thing,
+            list_things, update_thing,
         },
     },
     model::user::{User, UserId},
@@ -17,6 +17,10 @@ use crate::{
         pb, status,
     },
 };
+
+fn named(domain: &str, id: &str, etag: &str) -> Result<ThingTarget, Status> {
+    access::thing_in_domain((domain, "id", id), etag, known(UserId::parse))
+}
 
 pub(super) async fn create(
     service: &AccessAdminService,
@@ -37,8 +41,7 @@ pub(super) async fn get(
 ) -> Answer<pb::GetUserResponse> {
     let call = service.call(request)?;
     let request = request.get_ref();
-    let target =
-        access::thing_in_domain((&request.domain, "id", &request.id), "", known(UserId::parse))?;
+    let target = named(&request.domain, &request.id, "")?;
     let found = get_thing::<User>(&service.admin, &call, &target.name).await;
     let user = found.map_err(status::admin)?;
     let catalogue = service.catalogue(&user.domain).await?;
@@ -88,14 +91,9 @@ pub(super) async fn disable(
 ) -> Answer<pb::DisableUserResponse> {
     let call = service.call(request)?;
     let request = request.get_ref();
-    let target = access::thing_in_domain(
-        (&request.domain, "id", &request.id),
-        &request.etag,
-        known(UserId::parse),
-    )?;
-    let task = ("disable", &target);
-    let result = update_thing(&service.admin, &call, task, &Switch::Disable, Effect::Apply).await;
-    let Written { thing, revision } = service.written::<User>(result).await?;
+    let target = named(&request.domain, &request.id, &request.etag)?;
+    let switched = service.switched::<User>(&call, &target, Switch::Disable).await?;
+    let Written { thing, revision } = switched;
     let user = Some(access::user_out(&thing, None));
     Ok(Response::new(pb::DisableUserResponse { user, revision }))
 }
@@ -106,14 +104,9 @@ pub(super) async fn enable(
 ) -> Answer<pb::EnableUserResponse> {
     let call = service.call(request)?;
     let request = request.get_ref();
-    let target = access::thing_in_domain(
-        (&request.domain, "id", &request.id),
-        &request.etag,
-        known(UserId::parse),
-    )?;
-    let task = ("enable", &target);
-    let result = update_thing(&service.admin, &call, task, &Switch::Enable, Effect::Apply).await;
-    let Written { thing, revision } = service.written::<User>(result).await?;
+    let target = named(&request.domain, &request.id, &request.etag)?;
+    let switched = service.switched::<User>(&call, &target, Switch::Enable).await?;
+    let Written { thing, revision } = switched;
     let user = Some(access::user_out(&thing, None));
     Ok(Response::new(pb::EnableUserResponse { user, revision }))
 }
@@ -124,11 +117,7 @@ pub(super) async fn delete(
 ) -> Answer<pb::DeleteUserResponse> {
     let call = service.call(request)?;
     let request = request.get_ref();
-    let target = access::thing_in_domain(
-        (&request.domain, "id", &request.id),
-        &request.etag,
-        known(UserId::parse),
-    )?;
+    let target = named(&request.domain, &request.id, &request.etag)?;
     let how = (Force::No, effect(request.validate_only));
     let gone = delete_thing::<User>(&service.admin, &call, &target, how).await;
     let Written { revision, .. } = service.written(gone).await?;

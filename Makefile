@@ -26,6 +26,7 @@ run:
 test:
 	@$(postgres); \
 	bouncer=$$(scripts/ensure-pgbouncer) && PATH="$$PATH$${bouncer:+:$$bouncer}" && export PATH && \
+	redis=$$(scripts/ensure-redis) && PATH="$$PATH$${redis:+:$$redis}" && export PATH && \
 	rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/logs" && \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@if [ -e scripts/no-token ]; then scripts/no-token; fi)

@@ -19,6 +19,7 @@ mod delegation;
 mod faults;
 mod follow;
 mod listeners;
+mod redis;
 mod scoping;
 mod self_service;
 mod usage;

@@ -8,6 +8,7 @@ pub(crate) mod operator;
 pub(crate) mod pgbouncer;
 pub(crate) mod program;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod wire;
 

@@ -6,10 +6,11 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
     "proto/keyward/v1/access_admin.proto",
     "proto/keyward/v1/authorize.proto",
     "proto/keyward/v1/key_admin.proto",
+    "proto/keyward/v1/limit.proto",
     "proto/keyward/v1/self_service.proto",
 ];
 

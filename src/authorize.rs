@@ -1,14 +1,16 @@
-//! The hot path, whole: lease, digest, look-up, decision, record. No await, no I/O, and no lock but
-//! the ledger's, once a second for each key.
+//! The hot path, whole: lease, digest, look-up, decision, limits, record. No await, no I/O, and no lock
+//! that is held for more than a few instructions.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     decide::{
-        Decision, Question, Reason, Subject, decide,
+        Ask, Decision, Finding, Plane, Question, Reason, Subject, decide,
         explain::{Explanation, explain},
     },
+    limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, failures::Source},
     model::{
+        reservation::ReservationId,
         secret::{Brand, Pepper, PresentedKey},
         time::{Now, Timestamp},
         view::KeyView,
@@ -28,6 +30,8 @@ pub struct Hot {
     pub pepper: Arc<Pepper>,
     /// What tokens begin with.
     pub brand: Brand,
+    /// What enforces limits.
+    pub limiter: Arc<Limiter>,
 }
 
 /// Whether an allowed use is noted.
@@ -59,6 +63,15 @@ pub struct Outcome {
     pub knowledge: Knowledge,
     /// What each check came to, if that was asked for.
     pub explanation: Option<Box<Explanation>>,
+    /// What limits came to, if any apply.
+    pub verdict: Option<Verdict>,
+    /// When it makes sense to try again, if that is known.
+    pub retry_after: Option<Duration>,
+    /// What was reserved, and until when.
+    pub reservation: Option<(ReservationId, Timestamp)>,
+    /// What is still to be asked of limits, of all replicas together: then [`conclude`] makes this
+    /// the answer.
+    pub due: Option<Box<Due>>,
 }
 
 /// Decides whether the presented key may do what is asked, with knowledge of at least
@@ -69,14 +82,16 @@ pub fn authorize(
     question: &Question<'_>,
     terms: Terms,
 ) -> Result<Outcome, NotReady> {
-    let Terms { now, revision_min, record, explain: wanted } = terms;
+    let Terms { now, revision_min, explain: wanted, source, .. } = terms;
     let knowledge = hot.replica.knowledge(now.boot, revision_min)?;
+    let throttled = source.and_then(|source| hot.limiter.failures.wait(source, now.boot));
     let (found, decision, explanation) = loop {
         let settlings = hot.replica.settlings();
-        let found = find(hot, presented);
+        let found = find(hot, presented, throttled);
         let subject = match &found {
             Found::Missing => Subject::Missing,
             Found::Malformed => Subject::Malformed,
+            Found::Throttled => Subject::Throttled,
             Found::Unknown => Subject::Unknown,
             Found::Key(key, secret_end) => Subject::Known { key, secret_end: *secret_end },
         };
@@ -94,10 +109,78 @@ pub fn authorize(
         Found::Key(key, _) if decision != Decision::Deny(Reason::KeyUnknown) => Some(key),
         _ => None,
     };
-    if let (Decision::Allow, Record::Use, Some(key)) = (decision, record, &key) {
-        hot.ledger.record(key, now.wall);
+    let retry_after = throttled.filter(|_| decision == Decision::Deny(Reason::FailuresThrottled));
+    let (verdict, reservation, due) = (None, None, None);
+    let outcome =
+        Outcome { decision, key, knowledge, explanation, verdict, retry_after, reservation, due };
+    if throttled.is_none()
+        && let Some(source) = source
+        && let Decision::Deny(Reason::KeyMalformed | Reason::KeyUnknown) = decision
+    {
+        hot.limiter.failures.note(source, now.boot);
     }
-    Ok(Outcome { decision, key, knowledge, explanation })
+    Ok(limited(hot, outcome, question, &terms))
+}
+
+/// What comes of a decision that was made but for limits.
+fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Terms) -> Outcome {
+    let (Decision::Allow, Some(key)) = (outcome.decision, &outcome.key) else { return outcome };
+    let take = match terms.record {
+        Record::Use => Take::Yes,
+        Record::Nothing => Take::No,
+    };
+    let domain = &key.profile.domain.name;
+    let due = applicable(hot, key, question)
+        .and_then(|it| hot.limiter.due((it, domain), terms.charge, take, terms.now));
+    match due {
+        None if take == Take::Yes => hot.ledger.record(key, terms.now.wall),
+        None => {}
+        // an operator's call waits for nobody
+        Some(due)
+            if matches!(question.plane, Plane::Data(_))
+                && terms.explain == Explain::No
+                && hot.limiter.is_for_all(&due) =>
+        {
+            outcome.due = Some(Box::new(due));
+        }
+        Some(due) => {
+            let verdict = hot.limiter.decide(&due);
+            conclude(hot, &mut outcome, &due, verdict);
+        }
+    }
+    outcome
+}
+
+/// Makes what limits came to a part of the answer.
+pub fn conclude(hot: &Hot, outcome: &mut Outcome, due: &Due, verdict: Verdict) {
+    if let Some(explanation) = &mut outcome.explanation {
+        let finding = verdict.denied.map_or(Finding::Passed, Finding::Failed);
+        explanation.add_limits(finding, verdict.summary());
+    }
+    match (verdict.denied, &outcome.key) {
+        (Some(reason), _) => {
+            outcome.decision = Decision::Deny(reason);
+            outcome.retry_after = verdict.retry_after;
+        }
+        (None, Some(key)) if due.take == Take::Yes => {
+            hot.ledger.record(key, due.ask.now.wall);
+            outcome.reservation = due.ask.slot.map(|(id, _)| id).zip(due.end);
+        }
+        (None, _) => {}
+    }
+    outcome.verdict = Some(verdict);
+}
+
+/// What limits a question about a key, if it is one that limits are for.
+fn applicable(hot: &Hot, key: &KeyView, question: &Question<'_>) -> Option<Applicable> {
+    match (question.plane, &question.ask) {
+        (Plane::Data(_), Ask::Access(access)) => {
+            let customer = hot.replica.customer(&key.profile.domain.name, access.customer);
+            Some(Applicable::new(key, customer))
+        }
+        (Plane::Admin, _) => Some(Applicable::new(key, None)),
+        (Plane::Data(_), Ask::Authentication) | (Plane::Holder, _) => None,
+    }
 }
 
 /// Of a key that is unknown here nothing is told: it may be one that who asks may not read.
@@ -123,22 +206,30 @@ pub struct Terms {
     pub record: Record,
     /// Whether to tell what each check comes to.
     pub explain: Explain,
+    /// Where this comes from, for whom failed tries are counted.
+    pub source: Option<Source>,
+    /// What it takes from limits.
+    pub charge: Charge,
 }
 
 enum Found {
     Missing,
     Malformed,
+    Throttled,
     Unknown,
     Key(Arc<KeyView>, Timestamp),
 }
 
-fn find(hot: &Hot, presented: &str) -> Found {
+fn find(hot: &Hot, presented: &str, throttled: Option<Duration>) -> Found {
     if presented.is_empty() {
         return Found::Missing;
     }
     let Ok(presented) = PresentedKey::parse(presented, &hot.brand) else {
         return Found::Malformed;
     };
+    if throttled.is_some() {
+        return Found::Throttled;
+    }
     let digest = presented.digest(&hot.pepper);
     let Some(key) = hot.replica.get(&digest) else {
         return Found::Unknown;

@@ -1,19 +1,22 @@
 //! Settings: flags and environment variables, checked once.
 
+pub mod limits;
+mod parse;
+
 use std::{
-    ffi::{OsStr, OsString},
-    fmt, fs, io,
-    net::SocketAddr,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    time::Duration,
+    ffi::OsString, fmt, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
 use thiserror::Error;
 use tokio_postgres::config::SslMode;
 
+use self::{
+    limits::LimitArgs,
+    parse::{duration, filled, interval, text_or_file},
+};
 use crate::{
+    limiter::shared::server::InvalidServer,
     model::secret::{Brand, InvalidPepper, Pepper},
     telemetry::LogFormat,
 };
@@ -50,6 +53,9 @@ pub struct ServeArgs {
     /// What secrets are made with.
     #[command(flatten)]
     pub secret: SecretArgs,
+    /// How limits are enforced.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -275,6 +281,19 @@ pub enum InvalidSetting {
         "a pepper is needed with a database URL: give --pepper-file (KEYWARD_PEPPER_FILE) or KEYWARD_PEPPER, the same for all that share the database; make one with `openssl rand -base64 32`"
     )]
     NoPepper,
+    /// A Redis URL of another form.
+    #[error("--redis-url (REDIS_URL) or --redis-url-file (REDIS_URL_FILE)")]
+    RedisUrl(#[source] InvalidServer),
+    /// Replicas that cannot hear of each other.
+    #[error(
+        "--limit-sharing (KEYWARD_LIMIT_SHARING) fast and exact need --redis-url (REDIS_URL) or --redis-url-file (REDIS_URL_FILE)"
+    )]
+    NoRedisUrl,
+    /// A Redis that nothing would use.
+    #[error(
+        "--limit-sharing (KEYWARD_LIMIT_SHARING) is local, which uses no Redis: leave out --redis-url (REDIS_URL) and --redis-url-file (REDIS_URL_FILE)"
+    )]
+    UnusedRedis,
     /// Nowhere to put the data.
     #[error(
         "--data-dir (KEYWARD_DATA_DIR): give a folder; neither XDG_DATA_HOME nor HOME says where data may be put"
@@ -349,47 +368,5 @@ impl SecretArgs {
             return Ok(None);
         };
         Pepper::parse(text.as_bytes()).map(Some).map_err(InvalidSetting::Pepper)
-    }
-}
-
-/// A variable that is set to nothing is as good as one that is not set.
-fn filled<T: AsRef<OsStr>>(value: Option<&T>) -> Option<&OsStr> {
-    value.map(AsRef::as_ref).filter(|value| !value.is_empty())
-}
-
-/// A text that is given as it is or in a file; the names are those of the two settings.
-fn text_or_file(
-    (text, file): (Option<&Hidden>, Option<&OsString>),
-    (text_setting, file_setting): (&'static str, &'static str),
-) -> Result<Option<String>, InvalidSetting> {
-    match (text.filter(|text| !text.0.is_empty()), filled(file)) {
-        (Some(_), Some(_)) => Err(InvalidSetting::Both(text_setting, file_setting)),
-        (Some(text), None) => Ok(Some(text.0.clone())),
-        (None, Some(path)) => read(file_setting, Path::new(path)).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-fn read(setting: &'static str, path: &Path) -> Result<String, InvalidSetting> {
-    fs::read_to_string(path).map_err(|source| InvalidSetting::File {
-        setting,
-        path: path.to_owned(),
-        source,
-    })
-}
-
-const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
-        _ => Err("must be a time such as 500ms, 5s, 10m or 1h, ten years at most".to_owned()),
-    }
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    match duration(text) {
-        Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
-        _ => Err("must be a time such as 500ms or 5s, 10ms at least".to_owned()),
     }
 }

@@ -16,6 +16,7 @@ pub mod authorize;
 pub mod clock;
 pub mod config;
 pub mod decide;
+pub mod limiter;
 pub mod model;
 pub mod postgres;
 pub mod replica;

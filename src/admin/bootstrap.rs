@@ -12,6 +12,7 @@ use crate::{
         group::{GroupNames, Groups},
         key::{Settings, Validity},
         label::Labels,
+        limit::Limits,
         name::{DomainName, EnvironmentName},
         permission::Grants,
         route::RouteRules,
@@ -86,5 +87,6 @@ fn root_settings() -> Result<Settings, StoreError> {
         managed_by: None,
         self_regenerate: false,
         delegation: None,
+        limits: Limits::default(),
     })
 }

@@ -161,6 +161,12 @@ fn apply(
             message: Cow::Owned(error.to_string()),
         }
     })?;
+    settings.limits = settings.limits.with_others(&template.limits).map_err(|(_, error)| {
+        AdminError::Invalid {
+            field: Cow::Borrowed("limits"),
+            message: Cow::Owned(format!("with those of the template {error}")),
+        }
+    })?;
     if command.display_name.is_none() {
         settings.display_name = template.display_name.clone();
     }

@@ -159,6 +159,11 @@ impl Call {
         }
     }
 
+    /// Whether the caller has the whole installation.
+    pub(super) fn require_not_delegated(&self) -> Result<(), Denial> {
+        if self.caller.profile.delegation.is_some() { Err(Denial::Delegated) } else { Ok(()) }
+    }
+
     /// Whether grants are within the caller's ceiling, if it has one.
     pub(super) fn require_ceiling(&self, grants: &Grants) -> Result<(), Denial> {
         let Some(bound) = &self.caller.profile.delegation else { return Ok(()) };

@@ -10,6 +10,7 @@ pub mod denial;
 pub mod explain;
 pub mod holder;
 pub mod lifecycle;
+pub mod quota;
 pub mod read;
 pub mod regenerate;
 mod resolve;

@@ -24,8 +24,8 @@ mod kinds;
 mod patches;
 
 pub use patches::{
-    CataloguePatch, DomainPatch, EnvironmentPatch, GroupPatch, RoutesPatch, Switch, TemplatePatch,
-    UserPatch,
+    CataloguePatch, CustomerPatch, DomainPatch, EnvironmentPatch, GroupPatch, RoutesPatch, Switch,
+    TemplatePatch, UserPatch,
 };
 
 /// What an operator manages.
@@ -252,6 +252,7 @@ fn constraint(error: AdminError, kind: Kind, name: &ThingName) -> AdminError {
         | "environment_pkey"
         | "template_pkey"
         | "permission_group_name_unique"
+        | "customer_pkey"
         | "domain_user_id_unique" => AdminError::Exists { kind, name: name.clone() },
         _ => error,
     }

@@ -15,6 +15,7 @@ use crate::{
         id::KeyId,
         key::{EmptyValidity, Key, Settings, Validity},
         label::Labels,
+        limit::Limits,
         permission::Grants,
         route::RouteRules,
         text::{DisplayName, Prose},
@@ -57,6 +58,8 @@ pub struct Patch {
     pub self_regenerate: Option<bool>,
     /// What it is bound to; `Some(None)`: nothing.
     pub delegation: Option<Option<Delegation>>,
+    /// How much it may be used.
+    pub limits: Option<Limits>,
 }
 
 impl Patch {
@@ -103,6 +106,7 @@ impl Patch {
             managed_by: patch.managed_by.unwrap_or(old.managed_by),
             self_regenerate: patch.self_regenerate.unwrap_or(old.self_regenerate),
             delegation: patch.delegation.unwrap_or_else(|| old.delegation.clone()),
+            limits: patch.limits.unwrap_or_else(|| old.limits.clone()),
         })
     }
 }

@@ -12,7 +12,7 @@ pub mod planes;
 use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -35,6 +35,7 @@ use crate::{
     authorize::Hot,
     clock,
     config::{InvalidSetting, ServeArgs},
+    limiter::{Limiter, failures::Failures, flush::QuotaFlush, shared::Shared},
     replica::{Replica, follow::Follower},
     rpc::{
         health::{self, Departure},
@@ -109,6 +110,7 @@ struct Parts {
     ledger: Arc<Ledger>,
     health: HealthReporter,
     services: planes::Services,
+    quotas: QuotaFlush,
 }
 
 async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
@@ -116,11 +118,13 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let store = Store::new(&database.config, args.database.database_connections.get())?;
     let (replica, applier) = Replica::new(args.max_staleness);
     let ledger = Arc::new(Ledger::default());
+    let (limiter, shared, quotas) = limits(args, &store)?;
     let hot = Arc::new(Hot {
         replica: Arc::clone(&replica),
         ledger: Arc::clone(&ledger),
         pepper: Arc::clone(&pepper),
         brand: args.secret.brand.clone(),
+        limiter,
     });
     let admin = Arc::new(Admin {
         store: store.clone(),
@@ -134,12 +138,40 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let services = planes::Services {
         hot,
         admin,
+        shared,
         reached: Reached { revision: reached_now, nudge: Arc::clone(&nudge) },
         health: health.clone(),
     };
     let poll_interval = args.poll_interval;
     let follower = Follower { store, applier, poll_interval, nudge, reached };
-    Ok(Parts { replica, follower, ledger, health, services })
+    Ok(Parts { replica, follower, ledger, health, services, quotas })
+}
+
+/// What enforces limits, what shares them with other replicas, and what stores quotas.
+fn limits(
+    args: &ServeArgs,
+    store: &Store,
+) -> anyhow::Result<(Arc<Limiter>, Option<Arc<Shared>>, QuotaFlush)> {
+    let limits = &args.limits;
+    let (sharing, server) = limits.sharing()?;
+    let failures = Failures::new(limits.failure_limit.0, limits.peer_failure_limit.0);
+    let limiter = Arc::new(Limiter::new(sharing, failures, limits.replicas));
+    let replica = replica_id()?;
+    let shared = server.map(|server| {
+        let names = (limits.redis_prefix.as_str(), replica.as_str());
+        let times = (limits.redis_timeout, limits.limit_sync_interval);
+        Arc::new(Shared::new(Arc::clone(&limiter), server, names, times))
+    });
+    let quotas = QuotaFlush::new(store.clone(), Arc::clone(&limiter), replica);
+    Ok((limiter, shared, quotas))
+}
+
+/// Tells this run of this process from all others.
+fn replica_id() -> anyhow::Result<String> {
+    let mut random = [0; 16];
+    let filled = SystemRandom::new().fill(&mut random);
+    filled.map_err(|ring::error::Unspecified| anyhow!("the system has no randomness"))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }
 
 async fn run(
@@ -150,20 +182,27 @@ async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let (tasks, mut deaths) = Tasks::new();
-    let Parts { replica, follower, ledger, health, services } = build(args, database).await?;
+    let Parts { replica, follower, ledger, health, services, quotas } =
+        build(args, database).await?;
     let admin = Arc::clone(&services.admin);
+    let shared = services.shared.clone();
     let addresses = listeners.addresses();
     let planes = listeners.serve(args, services, &tasks)?;
     info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
 
     let departure = Departure::default();
     tasks.vital("health", health::watch(health, replica, departure.clone()));
+    if let Some(shared) = shared {
+        tasks.vital("limit sharing", shared.run(tasks.stop().clone()));
+    }
     let start = async {
         let private = database.private.as_ref().map(|_| addresses);
         prepare(args, &admin, private).await?;
         let (store, stop) = (admin.store.clone(), tasks.stop());
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
+        let quota_interval = args.limits.quota_flush_interval;
+        tasks.vital("quotas", quotas.run(quota_interval, stop.clone()));
         tasks.vital("flush", usage::flush::run(store, ledger, interval, stop.clone()));
         anyhow::Ok(pending::<Infallible>().await)
     };

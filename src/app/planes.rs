@@ -4,6 +4,7 @@
 use std::{future::pending, sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
+use ring::rand::SystemRandom;
 use tokio::{runtime::Builder, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{server::NamedService, service::Routes};
@@ -19,6 +20,7 @@ use crate::{
     app::banner::Addresses,
     authorize::Hot,
     config::ServeArgs,
+    limiter::shared::Shared,
     rpc::{
         DESCRIPTORS,
         access::AccessAdminService,
@@ -57,6 +59,8 @@ pub struct Services {
     pub hot: Arc<Hot>,
     /// For operators.
     pub admin: Arc<Admin>,
+    /// What asks the other replicas about limits.
+    pub shared: Option<Arc<Shared>>,
     /// Tells of the revisions that the replica reaches.
     pub reached: Reached,
     /// What health answers from.
@@ -103,6 +107,8 @@ impl Listeners {
             reached: services.reached.clone(),
             stop: stop.clone(),
             door: Door::Decisions,
+            shared: services.shared.clone(),
+            random: SystemRandom::new(),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
         let authorize =

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     decide::{Access, Ask, Plane},
+    limiter::{Sharing, failures::Failures},
     model::{
         fixture::{KeyBuilder, NOW, NOW_ON_BOTH_CLOCKS, brand, id, key, now_plus, pepper, token},
         permission::Permission,
@@ -22,8 +23,16 @@ use crate::{
     replica::Applier,
 };
 
-const TERMS: Terms =
-    Terms { now: NOW_ON_BOTH_CLOCKS, revision_min: 0, record: Record::Use, explain: Explain::No };
+mod limits;
+
+const TERMS: Terms = Terms {
+    now: NOW_ON_BOTH_CLOCKS,
+    revision_min: 0,
+    record: Record::Use,
+    explain: Explain::No,
+    source: None,
+    charge: Charge::ONE,
+};
 const DATA: Plane<'_> = Plane::Data("production");
 
 fn question(plane: Plane<'_>) -> Question<'_> {
@@ -40,14 +49,25 @@ fn question(plane: Plane<'_>) -> Question<'_> {
 fn hot(keys: &[KeyBuilder]) -> (Hot, Applier) {
     let (replica, mut applier) = Replica::new(Duration::from_secs(10));
     for name in ["default", "keyward"] {
-        applier.put_domain(&DomainRow { name, enabled: true, route_map: "" }).unwrap();
+        applier.put_domain(&DomainRow { name, enabled: true, route_map: "", limits: "" }).unwrap();
     }
     for key in keys {
         applier.put(&key.row()).unwrap();
     }
     applier.reached(7, Some(NOW_ON_BOTH_CLOCKS.boot));
-    let hot = Hot { replica, ledger: Arc::default(), pepper: Arc::new(pepper()), brand: brand() };
-    (hot, applier)
+    (hot_with(replica), applier)
+}
+
+/// What decides by a replica, with local limits and no limit on failed tries.
+fn hot_with(replica: Arc<Replica>) -> Hot {
+    let failures = Failures::new(None, None);
+    Hot {
+        replica,
+        ledger: Arc::default(),
+        pepper: Arc::new(pepper()),
+        brand: brand(),
+        limiter: Arc::new(Limiter::new(Sharing::Local, failures, 1)),
+    }
 }
 
 fn opened_by(token: &Token) -> KeyBuilder {
@@ -191,7 +211,7 @@ fn a_denied_key_is_told_but_its_use_is_not_noted() {
 fn a_key_of_a_domain_that_is_not_known_or_disabled_is_told_and_denied() {
     let token = token();
     let (hot, mut applier) = hot(&[opened_by(&token).stored_profile("other\n*")]);
-    let disabled = DomainRow { name: "other", enabled: false, route_map: "" };
+    let disabled = DomainRow { name: "other", enabled: false, route_map: "", limits: "" };
     for _ in 0..2 {
         let outcome = ask(&hot, token.reveal(), DATA);
         assert_eq!(outcome.decision, Decision::Deny(Reason::DomainDisabled));
@@ -261,12 +281,7 @@ fn who_cannot_know_never_calls_a_key_bad() {
         assert_eq!(told, NotReady::Behind { reached: 7 });
         let told = authorize(&loaded, presented, &nothing_wanted, Terms { now, ..TERMS });
         assert_eq!(told.unwrap_err(), NotReady::Stale { age });
-        let empty = Hot {
-            replica: Arc::clone(&loading),
-            ledger: Arc::default(),
-            pepper: Arc::new(pepper()),
-            brand: brand(),
-        };
+        let empty = hot_with(Arc::clone(&loading));
         let told = authorize(&empty, presented, &nothing_wanted, TERMS).unwrap_err();
         assert_eq!(told, NotReady::Loading);
     }
@@ -294,11 +309,19 @@ fn a_decision_that_changes_overtake_is_made_with_one_state_alone() {
     const CHANGES: usize = 60_000;
     let token = token();
     let (hot, mut applier) = hot(&[opened_by(&token).grants(&[]).numbers("7", "1")]);
-    let (id, kind, enabled, groups) = ("alice", UserKind::Person, true, "");
+    let alice = UserRow {
+        uid: 7,
+        domain: "default",
+        id: "alice",
+        kind: UserKind::Person,
+        enabled: true,
+        permissions: "",
+        groups: "",
+        limits: "",
+    };
     let mut change = |group: &str, user: &str| {
         applier.put_group(&GroupRow { uid: 1, name: "staff", permissions: group }).unwrap();
-        let row = UserRow { uid: 7, id, kind, enabled, permissions: user, groups };
-        applier.put_user(&row).unwrap();
+        applier.put_user(&UserRow { permissions: user, ..alice }).unwrap();
         applier.reached(8, None);
     };
     change("users", "systems");
@@ -369,4 +392,19 @@ proptest! {
         let good = environment == "production" && permission.is_some();
         prop_assert_eq!(outcome.decision == Decision::Allow, good);
     }
+}
+
+#[test]
+fn a_limit_denies_what_is_beyond_it_and_tells_its_state() {
+    let token = token();
+    let (hot, _applier) = hot(&[opened_by(&token).limits(&["smooth:rate:1:1000000:2"])]);
+    let told = |outcome: &Outcome| outcome.verdict.as_ref().unwrap().readings[0].remaining;
+    for left in [1, 0] {
+        let outcome = ask(&hot, token.reveal(), DATA);
+        assert_eq!((outcome.decision, told(&outcome)), (Decision::Allow, left));
+    }
+    let outcome = ask(&hot, token.reveal(), DATA);
+    assert_eq!(outcome.decision, Decision::Deny(Reason::RateLimited));
+    assert_eq!(outcome.retry_after, Some(Duration::from_secs(1)));
+    assert_eq!(hot.ledger.drain().len(), 1);
 }

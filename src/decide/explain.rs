@@ -49,6 +49,9 @@ pub fn explain(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) ->
         Subject::Malformed => {
             return unknown(Reason::KeyMalformed, "its form or checksum is wrong");
         }
+        Subject::Throttled => {
+            return unknown(Reason::FailuresThrottled, "too many tries from there have failed");
+        }
         Subject::Unknown => return unknown(Reason::KeyUnknown, "no key that is known"),
     };
     let explained = |check: Check| Explained {
@@ -56,8 +59,20 @@ pub fn explain(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) ->
         finding: check.find(key, secret_end, question, now),
         detail: detail(check, key, question, needed.as_deref()),
     };
-    let checks = CHECKS.into_iter().map(explained).collect();
+    let checks = CHECKS.into_iter().chain([Check::Limits]).map(explained).collect();
     Explanation { checks, decision, needed }
+}
+
+impl Explanation {
+    /// Says what the limits came to, which were looked at since all else held.
+    pub fn add_limits(&mut self, finding: Finding, detail: String) {
+        if let Some(explained) = self.checks.last_mut() {
+            (explained.finding, explained.detail) = (finding, detail);
+        }
+        if let Finding::Failed(reason) = finding {
+            self.decision = Decision::Deny(reason);
+        }
+    }
 }
 
 /// Nothing more can be said without a key.
@@ -118,6 +133,7 @@ fn detail(check: Check, key: &KeyView, question: &Question<'_>, needed: Option<&
             (Some(_), None) => "the route map does not have this route".into(),
             (Some(_), Some(needed)) => format!("needs {needed}"),
         },
+        Check::Limits => "looked at where decisions are made".into(),
     }
 }
 

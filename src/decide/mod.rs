@@ -18,6 +18,8 @@ pub enum Subject<'a> {
     Missing,
     /// What was given cannot be a key.
     Malformed,
+    /// Too many tries from there have failed, so that this one is not looked at.
+    Throttled,
     /// No key has this secret.
     Unknown,
     /// A key has it.
@@ -90,6 +92,8 @@ pub enum Reason {
     KeyMissing,
     /// What was given cannot be a key.
     KeyMalformed,
+    /// Too many tries from there have failed.
+    FailuresThrottled,
     /// There is no such key on this plane.
     KeyUnknown,
     /// Deactivated or revoked.
@@ -112,6 +116,12 @@ pub enum Reason {
     RouteDenied,
     /// No grant covers the permission.
     PermissionDenied,
+    /// A rate limit does not let it pass now.
+    RateLimited,
+    /// A quota is used up.
+    QuotaExhausted,
+    /// Too many reservations are open.
+    ConcurrencyExceeded,
 }
 
 impl Reason {
@@ -131,6 +141,10 @@ impl Reason {
             | Self::CustomerDenied
             | Self::RouteDenied
             | Self::PermissionDenied => 403,
+            Self::FailuresThrottled
+            | Self::RateLimited
+            | Self::QuotaExhausted
+            | Self::ConcurrencyExceeded => 429,
         }
     }
 }
@@ -156,9 +170,12 @@ pub enum Check {
     Route,
     /// It has the permission.
     Permission,
+    /// All limits let it pass. Not one of [`CHECKS`]: it is made when all of these hold, where limits are
+    /// kept.
+    Limits,
 }
 
-/// All checks, in their order.
+/// All checks of [`decide`], in their order.
 pub const CHECKS: [Check; 9] = [
     Check::Key,
     Check::KeyLive,
@@ -193,6 +210,7 @@ pub fn decide(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) -> 
     let (key, secret_end) = match subject {
         Subject::Missing => return Decision::Deny(Reason::KeyMissing),
         Subject::Malformed => return Decision::Deny(Reason::KeyMalformed),
+        Subject::Throttled => return Decision::Deny(Reason::FailuresThrottled),
         Subject::Unknown => return Decision::Deny(Reason::KeyUnknown),
         Subject::Known { key, secret_end } => (key, secret_end),
     };
@@ -236,6 +254,7 @@ impl Check {
             Self::Permission => of_access(question, |access| {
                 Finding::passed_if(is_permitted(key, access), Reason::PermissionDenied)
             }),
+            Self::Limits => Finding::Skipped,
         }
     }
 }

@@ -72,6 +72,8 @@ pub enum Noun {
     Routes,
     /// Templates.
     Templates,
+    /// Customers.
+    Customers,
 }
 
 /// The groups of admin calls that are permitted together.
@@ -116,6 +118,7 @@ impl fmt::Display for Right {
             Noun::Groups => "groups",
             Noun::Routes => "routes",
             Noun::Templates => "templates",
+            Noun::Customers => "customers",
         };
         let action = match self.action {
             Action::Read => "read",

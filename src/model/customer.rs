@@ -1,6 +1,15 @@
 //! Customers: whom a key may act for.
 
+use std::fmt;
+
 use thiserror::Error;
+
+use crate::model::{
+    limit::Limits,
+    name::DomainName,
+    record::Record,
+    text::{DisplayName, Prose},
+};
 
 const CUSTOMERS_MAX: usize = 100;
 const CUSTOMER_BYTES_MAX: usize = 128;
@@ -17,6 +26,45 @@ pub enum InvalidCustomer {
     /// More customers than a key takes.
     #[error("must be {CUSTOMERS_MAX} at most")]
     TooMany,
+}
+
+/// The operators' own id for a customer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(Box<str>);
+
+impl CustomerId {
+    /// Checks the form of an id.
+    pub fn parse(text: &str) -> Result<Self, InvalidCustomer> {
+        if is_customer(text) { Ok(Self(text.into())) } else { Err(InvalidCustomer::Form) }
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What operators say of a customer: its limits. A key may name customers of which nothing is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// The domain that it belongs to; set at creation.
+    pub domain: DomainName,
+    /// Never changes.
+    pub id: CustomerId,
+    /// For people.
+    pub display_name: DisplayName,
+    /// For people.
+    pub description: Prose,
+    /// What all requests for it share.
+    pub limits: Limits,
+    /// Its history in short.
+    pub record: Record,
 }
 
 /// All customers that a key may act for. None: customers do not restrict it.

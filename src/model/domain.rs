@@ -1,6 +1,7 @@
 //! Domains: the tenants that keys belong to.
 
 use crate::model::{
+    limit::Limits,
     name::DomainName,
     record::Record,
     route_map::RouteMap,
@@ -16,6 +17,8 @@ pub struct Domain {
     pub display_name: DisplayName,
     /// For people.
     pub description: Prose,
+    /// What its keys share.
+    pub limits: Limits,
     /// Whether all its keys are denied.
     pub disabled: bool,
     /// Its history in short.

@@ -8,8 +8,10 @@ use crate::model::{
     environment::EnvironmentTag,
     id::KeyId,
     label::Labels,
+    meter::{Metered, Owner},
     name::{DomainName, EnvironmentName},
     permission::Grants,
+    reservation::Tag,
     route_map::RouteMap,
     secret::{Brand, Digest, Pepper, Token},
     shared::{Cell, DomainFacts, DomainView, GroupFacts, GroupView, UserFacts, UserView},
@@ -74,6 +76,7 @@ pub(crate) fn key() -> KeyBuilder {
         allowed: Vec::new(),
         denied: Vec::new(),
         customers: Vec::new(),
+        limits: Vec::new(),
         profile: String::new(),
         labels: String::new(),
         active: true,
@@ -102,6 +105,7 @@ pub(crate) fn user(grants: &[&str], by_group: &[&str]) -> UserFacts {
             [] => Box::default(),
             grants => Box::new([group("staff", grants)]),
         },
+        limits: None,
     }
 }
 
@@ -121,6 +125,7 @@ pub(crate) struct KeyBuilder {
     allowed: Vec<String>,
     denied: Vec<String>,
     customers: Vec<String>,
+    limits: Vec<String>,
     profile: String,
     labels: String,
     active: bool,
@@ -189,6 +194,12 @@ impl KeyBuilder {
         Self { customers, ..self }.with_profile()
     }
 
+    /// Limits in their stored form.
+    pub(crate) fn limits(self, limits: &[&str]) -> Self {
+        let limits = limits.iter().copied().map(String::from).collect();
+        Self { limits, ..self }.with_profile()
+    }
+
     pub(crate) fn allowed(self, networks: &[&str]) -> Self {
         let allowed = networks.iter().copied().map(String::from).collect();
         Self { allowed, ..self }.with_profile()
@@ -247,10 +258,14 @@ impl KeyBuilder {
 
     pub(crate) fn build(&self) -> KeyView {
         let pairs = self.labels.lines().filter_map(|line| line.split_once('='));
+        let profile = self.profile();
+        let place = (Owner::Key(self.id), Tag::of(&profile.domain.name));
+        let limits = (!profile.limits.is_empty())
+            .then(|| Metered::new(place, profile.limits.clone(), None, NOW_ON_BOTH_CLOCKS.boot));
         KeyView {
             id: self.id,
             environment: EnvironmentName::from_stored(&self.environment),
-            profile: Arc::new(self.profile()),
+            profile: Arc::new(profile),
             labels: Arc::new(Labels::parse(pairs).unwrap()),
             active: self.active,
             not_before: self.not_before.unwrap_or(Timestamp::DISTANT_PAST),
@@ -258,13 +273,14 @@ impl KeyBuilder {
             current: self.current,
             retiring: self.retiring.map(Box::new),
             last_used: LastUsed::default(),
+            limits,
         }
     }
 
     fn profile(&self) -> Profile {
         let stored = StoredProfile::parse(&self.profile).unwrap();
         let route_map = RouteMap::parse(&self.route_map).unwrap();
-        let facts = DomainFacts { enabled: self.domain_enabled, route_map };
+        let facts = DomainFacts { enabled: self.domain_enabled, route_map, limits: None };
         Profile {
             domain: Arc::new(DomainView { name: stored.domain, facts: Cell::new(facts) }),
             user: self.user.clone(),
@@ -274,6 +290,7 @@ impl KeyBuilder {
             addresses: stored.addresses,
             customers: stored.customers,
             delegation: stored.delegation,
+            limits: stored.limits,
         }
     }
 
@@ -302,6 +319,7 @@ impl KeyBuilder {
             self.customers.join(" "),
             String::new(),
             String::new(),
+            self.limits.join(" "),
             self.route_rules.join("\n"),
         ];
         self.profile = lines.join("\n");

@@ -10,6 +10,7 @@ use crate::model::{
     group::Groups,
     id::KeyId,
     label::Labels,
+    limit::Limits,
     name::{DomainName, EnvironmentName, TemplateName},
     permission::Grants,
     route::RouteRules,
@@ -81,6 +82,8 @@ pub struct Settings {
     pub self_regenerate: bool,
     /// What it is bound to, if it is an admin key.
     pub delegation: Option<Delegation>,
+    /// How much it may be used.
+    pub limits: Limits,
 }
 
 /// From when until when a key is valid.
@@ -324,7 +327,8 @@ impl Key {
         Ok(self.changed(now))
     }
 
-    fn refuse_deleted(&self) -> Result<(), Refusal> {
+    /// Whether it is there to be changed.
+    pub fn refuse_deleted(&self) -> Result<(), Refusal> {
         if self.delete_time.is_some() { Err(Refusal::Deleted) } else { Ok(()) }
     }
 

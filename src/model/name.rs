@@ -1,4 +1,4 @@
-//! Names that operators give: of environments, domains, groups and templates.
+//! Names that operators give: of environments, domains, groups, templates and limits.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 const NAME_BYTES_MAX: usize = 63;
 
 /// A text that cannot name anything.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be 1 to 63 characters of a-z, 0-9 and -, beginning with a letter")]
 pub struct InvalidName;
 
@@ -61,6 +61,8 @@ names! {
     GroupName;
     /// The name of a template.
     TemplateName;
+    /// The name of a limit of a key, user, customer or domain.
+    LimitName;
 }
 
 impl EnvironmentName {

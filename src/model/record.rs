@@ -55,10 +55,14 @@ pub enum Kind {
     Catalogue,
     /// A template.
     Template,
+    /// A customer.
+    Customer,
+    /// What was used of a quota.
+    Quota,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Key,
         Self::Domain,
         Self::Environment,
@@ -67,6 +71,8 @@ impl Kind {
         Self::RouteMap,
         Self::Catalogue,
         Self::Template,
+        Self::Customer,
+        Self::Quota,
     ];
 
     /// As it is stored and said.
@@ -80,6 +86,8 @@ impl Kind {
             Self::RouteMap => "route_map",
             Self::Catalogue => "catalogue",
             Self::Template => "template",
+            Self::Customer => "customer",
+            Self::Quota => "quota",
         }
     }
 
@@ -94,6 +102,8 @@ impl Kind {
             Self::RouteMap => "route_maps",
             Self::Catalogue => "catalogues",
             Self::Template => "templates",
+            Self::Customer => "customers",
+            Self::Quota => "quotas",
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::model::{
+    meter::{Metered, quota::StoredQuota},
     name::DomainName,
     permission::{Grants, Permission},
     route::Path,
@@ -37,6 +38,11 @@ impl<T> Cell<T> {
     pub fn every(&self, holds: impl Fn(&T) -> bool) -> bool {
         let versions = self.0.load();
         holds(&versions.now) && versions.before.as_ref().is_none_or(|before| holds(before))
+    }
+
+    /// Something of the newest content.
+    pub fn of_latest<U>(&self, pick: impl FnOnce(&T) -> U) -> U {
+        pick(&self.0.load().now)
     }
 
     /// The newest content.
@@ -77,6 +83,8 @@ pub struct DomainFacts {
     pub enabled: bool,
     /// What its routes need.
     pub route_map: RouteMap,
+    /// What its keys share, if it has limits.
+    pub limits: Option<Arc<Metered>>,
 }
 
 /// A permission group in the memory of a replica.
@@ -122,6 +130,8 @@ pub struct UserFacts {
     pub grants: Grants,
     /// What it may do besides.
     pub groups: Box<[Arc<GroupView>]>,
+    /// What its keys share, if it has limits.
+    pub limits: Option<Arc<Metered>>,
 }
 
 impl Default for UserFacts {
@@ -132,6 +142,7 @@ impl Default for UserFacts {
             enabled: false,
             grants: Grants::default(),
             groups: Box::default(),
+            limits: None,
         }
     }
 }
@@ -176,6 +187,8 @@ pub struct DomainRow<'a> {
     pub enabled: bool,
     /// A line for each entry of its route map.
     pub route_map: &'a str,
+    /// Its limits, with blanks between.
+    pub limits: &'a str,
 }
 
 /// A permission group as the store streams it.
@@ -194,6 +207,8 @@ pub struct GroupRow<'a> {
 pub struct UserRow<'a> {
     /// Its number.
     pub uid: i64,
+    /// Its domain.
+    pub domain: &'a str,
     /// The operators' own id.
     pub id: &'a str,
     /// What it is.
@@ -204,4 +219,28 @@ pub struct UserRow<'a> {
     pub permissions: &'a str,
     /// The numbers of its groups, with blanks between.
     pub groups: &'a str,
+    /// Its limits, with blanks between.
+    pub limits: &'a str,
+}
+
+/// A customer as the store streams it.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerRow<'a> {
+    /// Its domain.
+    pub domain: &'a str,
+    /// The operators' own id.
+    pub id: &'a str,
+    /// Its limits, with blanks between.
+    pub limits: &'a str,
+}
+
+/// What was used of a quota as the store streams it.
+#[derive(Clone, Copy, Debug)]
+pub struct QuotaRow<'a> {
+    /// What has the quota.
+    pub owner: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What is known of it.
+    pub stored: StoredQuota,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::{
+    limit::Limits,
     name::{EnvironmentName, TemplateName},
     permission::{Grants, InvalidPermission},
     record::Record,
@@ -26,6 +27,8 @@ pub struct Template {
     pub permissions: TemplatePermissions,
     /// The environment of a key of it that is given no other.
     pub environment: Option<EnvironmentName>,
+    /// The limits of a key of it, but for those that it is given itself.
+    pub limits: Limits,
     /// How long a key of it lives that is given no other end.
     pub lifetime: Option<Lifetime>,
     /// Its history in short.

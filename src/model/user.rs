@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::model::{
     group::Groups,
+    limit::Limits,
     name::DomainName,
     permission::Grants,
     record::Record,
@@ -71,6 +72,8 @@ pub struct User {
     pub grants: Grants,
     /// What it may do besides.
     pub groups: Groups,
+    /// What its keys share.
+    pub limits: Limits,
     /// Whether all its keys are denied.
     pub disabled: bool,
     /// Its history in short.

@@ -13,6 +13,8 @@ use crate::model::{
     delegation::{Delegation, InvalidDelegation},
     id::KeyId,
     label::{InvalidLabels, Labels},
+    limit::{InvalidLimit, Limits},
+    meter::Metered,
     name::{DomainName, EnvironmentName, InvalidName},
     permission::{Grants, InvalidPermission, Permission},
     route::{InvalidRouteRule, RouteRules},
@@ -41,6 +43,8 @@ pub struct Profile {
     pub customers: Customers,
     /// What admin keys of it are bound to.
     pub delegation: Option<Delegation>,
+    /// How much each of its keys may be used.
+    pub limits: Limits,
 }
 
 impl Profile {
@@ -87,6 +91,8 @@ pub struct KeyView {
     pub retiring: Option<Box<(Digest, Timestamp)>>,
     /// When it was last used.
     pub last_used: LastUsed,
+    /// What was used of its limits, if it has any.
+    pub limits: Option<Arc<Metered>>,
 }
 
 impl KeyView {
@@ -169,6 +175,9 @@ pub enum UnreadableRow {
     /// One of its customers.
     #[error("customers: {0}")]
     Customers(InvalidCustomer),
+    /// Its limits.
+    #[error("limits: {0}")]
+    Limits(InvalidLimit),
     /// What it is bound to.
     #[error("delegation: {0}")]
     Delegation(InvalidDelegation),
@@ -199,12 +208,14 @@ pub struct StoredProfile {
     pub customers: Customers,
     /// What admin keys of it are bound to.
     pub delegation: Option<Delegation>,
+    /// How much each of its keys may be used.
+    pub limits: Limits,
 }
 
 impl StoredProfile {
     /// Reads the text that keys with the same profile have in common. Each line is a list with blanks
     /// between: domain, grants, user, groups, allowed and denied addresses, customers, delegated
-    /// domains, ceiling; and then a line for each route rule.
+    /// domains, ceiling, limits; and then a line for each route rule.
     pub fn parse(text: &str) -> Result<Self, UnreadableRow> {
         let mut lines = text.split('\n');
         let mut line = || lines.next().unwrap_or_default();
@@ -220,10 +231,21 @@ impl StoredProfile {
         let customers = Customers::parse(&words(line()))
             .map_err(|(_, error)| UnreadableRow::Customers(error))?;
         let delegation = delegation(line(), line())?;
+        let limits = limits(line())?;
         let rules: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         let route_rules =
             RouteRules::parse(&rules).map_err(|(_, error)| UnreadableRow::RouteRules(error))?;
-        Ok(Self { domain, user, grants, groups, route_rules, addresses, customers, delegation })
+        Ok(Self {
+            domain,
+            user,
+            grants,
+            groups,
+            route_rules,
+            addresses,
+            customers,
+            delegation,
+            limits,
+        })
     }
 }
 
@@ -240,6 +262,11 @@ pub fn grants(line: &str) -> Result<Grants, UnreadableRow> {
 pub fn uids(line: &str) -> Result<Vec<i64>, UnreadableRow> {
     let numbers = line.split_ascii_whitespace().map(str::parse);
     numbers.collect::<Result<_, _>>().or(Err(UnreadableRow::Uid))
+}
+
+/// Limits with blanks between.
+pub fn limits(line: &str) -> Result<Limits, UnreadableRow> {
+    Limits::parse(&words(line)).map_err(|(_, error)| UnreadableRow::Limits(error))
 }
 
 fn networks(line: &str) -> Result<Networks, UnreadableRow> {

@@ -128,12 +128,13 @@ impl Follower {
         };
         let mut mode = None;
         loop {
-            let asked = clock::boot();
+            let asked = clock::now();
+            self.applier.at(asked);
             let mut sink = Applying::new(&mut self.applier, None);
             let followed = reader.follow(&applied, &mut sink).await?;
             applied = followed.reached;
             *position = Some(applied.clone());
-            self.reach(applied.revision, followed.complete.then_some(asked));
+            self.reach(applied.revision, followed.complete.then_some(asked.boot));
             if followed.complete {
                 let before = mode.unwrap_or_else(|| {
                     idle.notify_one();
@@ -164,7 +165,9 @@ impl Follower {
     }
 
     async fn load(&mut self, reader: &LogReader) -> Result<Position, StoreError> {
-        let started = clock::boot();
+        let now = clock::now();
+        let started = now.boot;
+        self.applier.at(now);
         // what is there already may be gone from the database by now; the first time there is nothing
         let present = (!self.applier.is_empty()).then(Present::default);
         let mut sink = Applying::new(&mut self.applier, present);

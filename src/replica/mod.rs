@@ -3,6 +3,7 @@
 //! [`Replica`] is what decisions read: they never wait. [`Applier`] is the one that changes it, and
 //! there is one of it. [`follow`] is the task that feeds the applier from the database.
 
+mod customers;
 pub mod follow;
 pub mod lease;
 pub mod reading;
@@ -24,11 +25,15 @@ use std::{
 use crate::model::{
     id::KeyId,
     label::Labels,
+    meter::{Dial, Gauge, Metered, Owner},
+    name::{DomainName, LimitName},
+    reservation::Tag,
     secret::Digest,
-    shared::{DomainRow, GroupRow, UserRow},
-    time::{BootTime, Timestamp},
+    shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
+    time::{BootTime, Now, Timestamp},
     view::{KeyRow, KeyView, LastUsed, Profile, UnreadableRow},
 };
+use customers::CustomerTable;
 use lease::{Lease, NotReady};
 use shared::Shared;
 
@@ -38,6 +43,7 @@ type Keys = papaya::HashMap<Digest, Arc<KeyView>, BuildHasherDefault<DigestHashe
 #[derive(Debug)]
 pub struct Replica {
     keys: Keys,
+    customers: CustomerTable,
     revision: AtomicI64,
     settlings: AtomicU64,
     lease: Lease,
@@ -57,6 +63,7 @@ impl Replica {
     pub fn new(staleness_max: Duration) -> (Arc<Self>, Applier) {
         let replica = Arc::new(Self {
             keys: Keys::default(),
+            customers: CustomerTable::default(),
             revision: AtomicI64::new(0),
             settlings: AtomicU64::new(0),
             lease: Lease::new(staleness_max),
@@ -65,6 +72,7 @@ impl Replica {
             replica: Arc::clone(&replica),
             by_id: HashMap::new(),
             shared: Shared::default(),
+            now: Now { wall: Timestamp::DISTANT_PAST, boot: BootTime::from_nanos(0) },
         };
         (replica, applier)
     }
@@ -96,6 +104,11 @@ impl Replica {
         self.keys.pin().get(digest).cloned()
     }
 
+    /// The limits of a customer, if it has any.
+    pub fn customer(&self, domain: &DomainName, id: &str) -> Option<Arc<Metered>> {
+        self.customers.get(domain, id)
+    }
+
     /// How many secrets are known.
     #[cfg(test)]
     fn secrets(&self) -> usize {
@@ -114,6 +127,8 @@ pub struct Present {
     pub groups: HashSet<i64>,
     /// Numbers of users.
     pub users: HashSet<i64>,
+    /// Domains and ids of customers.
+    pub customers: HashSet<(Box<str>, Box<str>)>,
 }
 
 /// Changes a replica. Applying the same content twice is the same as once.
@@ -122,12 +137,19 @@ pub struct Applier {
     replica: Arc<Replica>,
     by_id: HashMap<KeyId, Arc<KeyView>>,
     shared: Shared,
+    now: Now,
 }
 
 impl Applier {
     /// Whether there is nothing yet.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty() && self.shared.is_empty()
+    }
+
+    /// What is applied from here on is applied at this time. It matters to limits that change: what
+    /// was used of them by then is carried over.
+    pub fn at(&mut self, now: Now) {
+        self.now = now;
     }
 
     /// Takes over a key's present content. An unreadable one is kept as a key that is not active:
@@ -159,7 +181,7 @@ impl Applier {
     /// what they may both before and after the change; so it is with groups and users. Of one that
     /// cannot be read, no key may do anything. The error is for the log.
     pub fn put_domain(&mut self, row: &DomainRow<'_>) -> Result<(), UnreadableRow> {
-        self.shared.put_domain(row)
+        self.shared.put_domain(row, self.now.boot)
     }
 
     /// Takes over a group's present content.
@@ -174,12 +196,42 @@ impl Applier {
 
     /// Takes over a user's present content.
     pub fn put_user(&mut self, row: &UserRow<'_>) -> Result<(), UnreadableRow> {
-        self.shared.put_user(row)
+        self.shared.put_user(row, self.now.boot)
     }
 
     /// A user that is deleted has no keys that work.
     pub fn remove_user(&mut self, uid: i64) {
         self.shared.remove_user(uid);
+    }
+
+    /// Takes over a customer's present limits. Of one that cannot be read, nothing may be done. The
+    /// error is for the log.
+    pub fn put_customer(&mut self, row: &CustomerRow<'_>) -> Result<(), UnreadableRow> {
+        self.replica.customers.put(row, self.now.boot)
+    }
+
+    /// A customer that is deleted has no limits.
+    pub fn remove_customer(&mut self, domain: &str, id: &str) {
+        self.replica.customers.remove(domain, id);
+    }
+
+    /// Takes over what the database knows to be used of a quota, if there is such a quota.
+    pub fn put_quota(&mut self, row: &QuotaRow<'_>) {
+        let owner = Owner::parse(row.owner);
+        let metered = owner.and_then(|owner| self.metered(&owner));
+        let name = LimitName::from_stored(row.name);
+        let gauge = metered.as_ref().and_then(|metered| metered.gauge(&name));
+        if let Some(Gauge { dial: Dial::Quota(quota, meter), .. }) = gauge {
+            meter.stored(quota, &row.stored, self.now.wall);
+        }
+    }
+
+    fn metered(&self, owner: &Owner) -> Option<Arc<Metered>> {
+        match owner {
+            Owner::Key(id) => self.by_id.get(id)?.limits.clone(),
+            Owner::Customer(domain, id) => self.replica.customers.get(domain, id.as_str()),
+            Owner::User(_) | Owner::Domain(_) => self.shared.metered(owner),
+        }
     }
 
     /// Closes all domains, groups and users but these, after all of these were put and before any
@@ -195,6 +247,10 @@ impl Applier {
         for id in gone {
             self.remove(id);
         }
+        self.replica.customers.retain(|place| {
+            let place = (place.domain.as_str().into(), place.id.as_str().into());
+            present.customers.contains(&place)
+        });
         self.shared.retain(present);
     }
 
@@ -245,10 +301,12 @@ impl Applier {
         labels: Arc<Labels>,
         active: bool,
     ) -> KeyView {
-        let last_used = match self.by_id.get(&row.id) {
-            Some(old) => old.last_used.carried_over(),
-            None => LastUsed::default(),
-        };
+        let old = self.by_id.get(&row.id);
+        let last_used = old.map_or_else(LastUsed::default, |old| old.last_used.carried_over());
+        let used = old.and_then(|old| old.limits.as_ref());
+        let limits = profile.limits.clone();
+        let place = (Owner::Key(row.id), Tag::of(&profile.domain.name));
+        let limits = shared::metered(place, limits, used, self.now.boot);
         KeyView {
             id: row.id,
             environment: self.shared.environment(row.environment),
@@ -260,6 +318,7 @@ impl Applier {
             current: row.current,
             retiring: row.retiring.map(Box::new),
             last_used,
+            limits,
         }
     }
 }

@@ -5,7 +5,7 @@ use tracing::error;
 use crate::{
     model::{
         id::KeyId,
-        shared::{DomainRow, GroupRow, UserRow},
+        shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
         view::KeyRow,
     },
     replica::{Applier, Present},
@@ -85,6 +85,24 @@ impl Sink for Applying<'_> {
     fn remove_user(&mut self, uid: i64) {
         self.applier.remove_user(uid);
     }
+
+    fn put_customer(&mut self, row: &CustomerRow<'_>) {
+        if let Some(present) = &mut self.present {
+            present.customers.insert((row.domain.into(), row.id.into()));
+        }
+        if let Err(error) = self.applier.put_customer(row) {
+            let (domain, id) = (row.domain, row.id);
+            error!(domain, id, error = chain(&error), "a customer cannot be read and is denied");
+        }
+    }
+
+    fn remove_customer(&mut self, domain: &str, id: &str) {
+        self.applier.remove_customer(domain, id);
+    }
+
+    fn put_quota(&mut self, row: &QuotaRow<'_>) {
+        self.applier.put_quota(row);
+    }
 }
 
 #[cfg(test)]
@@ -101,15 +119,18 @@ mod tests {
         replica::Replica,
     };
 
-    const DOMAIN: DomainRow<'_> = DomainRow { name: "default", enabled: true, route_map: "" };
+    const DOMAIN: DomainRow<'_> =
+        DomainRow { name: "default", enabled: true, route_map: "", limits: "" };
     const GROUP: GroupRow<'_> = GroupRow { uid: 1, name: "staff", permissions: "systems" };
     const USER: UserRow<'_> = UserRow {
         uid: 7,
+        domain: "default",
         id: "alice",
         kind: UserKind::Person,
         enabled: true,
         permissions: "*",
         groups: "",
+        limits: "",
     };
 
     #[test]

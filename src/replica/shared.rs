@@ -8,15 +8,19 @@ use crate::{
         address::AddressRules,
         customer::Customers,
         label::Labels,
+        limit::Limits,
+        meter::{Metered, Owner},
         name::{DomainName, EnvironmentName},
         permission::Grants,
+        reservation::Tag,
         route::RouteRules,
         route_map::RouteMap,
         shared::{
             Cell, DomainFacts, DomainRow, DomainView, GroupFacts, GroupRow, GroupView, UserFacts,
             UserRow, UserView,
         },
-        view::{Profile, StoredProfile, UnreadableRow, grants, uids},
+        time::BootTime,
+        view::{Profile, StoredProfile, UnreadableRow, grants, limits, uids},
     },
     replica::Present,
 };
@@ -61,6 +65,7 @@ impl Shared {
             addresses: stored.addresses,
             customers: stored.customers,
             delegation: stored.delegation,
+            limits: stored.limits,
         });
         self.profiles.insert(text.into(), Arc::clone(&profile));
         Ok(profile)
@@ -77,6 +82,7 @@ impl Shared {
             addresses: AddressRules::default(),
             customers: Customers::default(),
             delegation: None,
+            limits: Limits::default(),
         })
     }
 
@@ -101,12 +107,24 @@ impl Shared {
         Arc::clone(self.users.entry(uid).or_insert_with(new))
     }
 
-    pub(super) fn put_domain(&mut self, row: &DomainRow<'_>) -> Result<(), UnreadableRow> {
+    pub(super) fn put_domain(
+        &mut self,
+        row: &DomainRow<'_>,
+        now: BootTime,
+    ) -> Result<(), UnreadableRow> {
         let name = DomainName::parse(row.name)?;
         let lines: Vec<&str> = row.route_map.lines().collect();
-        let (facts, outcome) = match RouteMap::parse(&lines) {
-            Ok(route_map) => (DomainFacts { enabled: row.enabled, route_map }, Ok(())),
-            Err((_, error)) => (DomainFacts::default(), Err(UnreadableRow::RouteMap(error))),
+        let route_map = RouteMap::parse(&lines);
+        let route_map = route_map.map_err(|(_, error)| UnreadableRow::RouteMap(error));
+        let read = route_map.and_then(|route_map| Ok((route_map, limits(row.limits)?)));
+        let before = self.domain(&name).facts.of_latest(|facts| facts.limits.clone());
+        let (facts, outcome) = match read {
+            Ok((route_map, limits)) => {
+                let place = (Owner::Domain(name.clone()), Tag::of(&name));
+                let limits = metered(place, limits, before.as_ref(), now);
+                (DomainFacts { enabled: row.enabled, route_map, limits }, Ok(()))
+            }
+            Err(error) => (DomainFacts::default(), Err(error)),
         };
         self.change_domain(&name, facts);
         outcome
@@ -137,15 +155,23 @@ impl Shared {
         }
     }
 
-    pub(super) fn put_user(&mut self, row: &UserRow<'_>) -> Result<(), UnreadableRow> {
-        let read = grants(row.permissions).and_then(|grants| Ok((grants, uids(row.groups)?)));
-        let ((grants, groups), outcome) = kept(read);
+    pub(super) fn put_user(
+        &mut self,
+        row: &UserRow<'_>,
+        now: BootTime,
+    ) -> Result<(), UnreadableRow> {
+        let read = grants(row.permissions)
+            .and_then(|grants| Ok((grants, uids(row.groups)?, limits(row.limits)?)));
+        let ((grants, groups, limits), outcome) = kept(read);
+        let tag = Tag::of(&DomainName::from_stored(row.domain));
+        let before = self.user(row.uid).facts.of_latest(|facts| facts.limits.clone());
         let facts = UserFacts {
             id: row.id.into(),
             kind: row.kind,
             enabled: row.enabled && outcome.is_ok(),
             grants,
             groups: groups.into_iter().map(|uid| self.group(uid)).collect(),
+            limits: metered((Owner::User(row.uid), tag), limits, before.as_ref(), now),
         };
         self.change_user(row.uid, facts);
         outcome
@@ -155,6 +181,17 @@ impl Shared {
         let view = self.user(uid);
         view.facts.change(facts);
         self.changing.push(Changing::User(view));
+    }
+
+    /// What was used of the limits of a user or a domain.
+    pub(super) fn metered(&self, owner: &Owner) -> Option<Arc<Metered>> {
+        match owner {
+            Owner::User(uid) => self.users.get(uid)?.facts.of_latest(|facts| facts.limits.clone()),
+            Owner::Domain(name) => {
+                self.domains.get(name)?.facts.of_latest(|facts| facts.limits.clone())
+            }
+            Owner::Key(_) | Owner::Customer(..) => None,
+        }
     }
 
     pub(super) fn remove_user(&mut self, uid: i64) {
@@ -232,6 +269,17 @@ impl Shared {
         self.groups.retain(|_, group| Arc::strong_count(group) > 1 || group.facts.every(is_there));
         self.sweep_at = 2 * (self.profiles.len() + self.labels.len());
     }
+}
+
+/// Limits with their state, which is the one of before as far as they are the same; `None` without
+/// limits.
+pub(super) fn metered(
+    place: (Owner, Tag),
+    limits: Limits,
+    before: Option<&Arc<Metered>>,
+    now: BootTime,
+) -> Option<Arc<Metered>> {
+    (!limits.is_empty()).then(|| Metered::new(place, limits, before, now))
 }
 
 /// What was read, or nothing of it.

@@ -23,7 +23,12 @@ fn replica() -> (Arc<Replica>, Applier) {
 }
 
 fn put_domain(applier: &mut Applier, enabled: bool, route_map: &str) {
-    applier.put_domain(&DomainRow { name: "default", enabled, route_map }).unwrap();
+    let row = DomainRow { enabled, route_map, ..domain_row("default") };
+    applier.put_domain(&row).unwrap();
+}
+
+fn domain_row(name: &str) -> DomainRow<'_> {
+    DomainRow { name, enabled: true, route_map: "", limits: "" }
 }
 
 /// What is left after a load: the domain of the keys, and these keys.
@@ -226,11 +231,12 @@ fn retaining_some_keys_forgets_all_others() {
 #[test]
 fn what_cannot_be_read_becomes_a_key_that_may_do_nothing_until_it_can() {
     type Told = fn(&UnreadableRow) -> bool;
-    let unreadable: [(&str, &str, Told); 11] = [
+    let unreadable: [(&str, &str, Told); 12] = [
         ("No Domain\n*", "", |e| matches!(e, UnreadableRow::Domain(_))),
         ("", "", |e| matches!(e, UnreadableRow::Domain(_))),
         ("default\n* Systems!", "", |e| matches!(e, UnreadableRow::Grants(_))),
-        ("default\n*\n\n\n\n\n\n\n\n/a/../b", "", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        ("default\n*\n\n\n\n\n\n\n\nall", "", |e| matches!(e, UnreadableRow::Limits(_))),
+        ("default\n*\n\n\n\n\n\n\n\n\n/a/../b", "", |e| matches!(e, UnreadableRow::RouteRules(_))),
         ("default\n*\nseven", "", |e| matches!(e, UnreadableRow::Uid)),
         ("default\n*\n\n1 x", "", |e| matches!(e, UnreadableRow::Uid)),
         ("default\n*\n\n\n10.0.0.1/8", "", |e| matches!(e, UnreadableRow::Addresses(_))),

@@ -1,9 +1,11 @@
 //! The service `AccessAdmin`.
 
 mod catalogues;
+mod customers;
 mod domains;
 mod environments;
 mod groups;
+mod quotas;
 mod route_maps;
 mod templates;
 mod users;
@@ -306,5 +308,54 @@ impl pb::access_admin_server::AccessAdmin for AccessAdminService {
         request: Request<pb::DeleteTemplateRequest>,
     ) -> Answer<pb::DeleteTemplateResponse> {
         templates::delete(self, &request).await
+    }
+
+    async fn create_customer(
+        &self,
+        request: Request<pb::CreateCustomerRequest>,
+    ) -> Answer<pb::CreateCustomerResponse> {
+        customers::create(self, &request).await
+    }
+
+    async fn get_customer(
+        &self,
+        request: Request<pb::GetCustomerRequest>,
+    ) -> Answer<pb::GetCustomerResponse> {
+        customers::get(self, &request).await
+    }
+
+    async fn list_customers(
+        &self,
+        request: Request<pb::ListCustomersRequest>,
+    ) -> Answer<pb::ListCustomersResponse> {
+        customers::list(self, &request).await
+    }
+
+    async fn update_customer(
+        &self,
+        request: Request<pb::UpdateCustomerRequest>,
+    ) -> Answer<pb::UpdateCustomerResponse> {
+        customers::update(self, &request).await
+    }
+
+    async fn delete_customer(
+        &self,
+        request: Request<pb::DeleteCustomerRequest>,
+    ) -> Answer<pb::DeleteCustomerResponse> {
+        customers::delete(self, &request).await
+    }
+
+    async fn get_quota_usage(
+        &self,
+        request: Request<pb::GetQuotaUsageRequest>,
+    ) -> Answer<pb::GetQuotaUsageResponse> {
+        quotas::get(self, &request).await
+    }
+
+    async fn adjust_quota(
+        &self,
+        request: Request<pb::AdjustQuotaRequest>,
+    ) -> Answer<pb::AdjustQuotaResponse> {
+        quotas::adjust(self, &request).await
     }
 }

@@ -3,18 +3,21 @@
 use std::{
     cell::Cell,
     hash::{BuildHasher, RandomState},
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
 };
 
 use futures_util::{Stream, stream};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     admin::{Call, denial::Denial},
-    authorize::{Hot, Outcome, Record, Terms, authorize},
+    authorize::{Hot, Outcome, Record, Terms, authorize, conclude},
     clock,
+    limiter::{Charge, Due, Settled, Verdict, failures::Source, shared::Shared},
     model::{
         caller::{Action, Noun, Right},
         name::DomainName,
@@ -22,7 +25,7 @@ use crate::{
     replica::lease::NotReady,
     rpc::{
         caller::authenticate,
-        convert::{AuthorizeParts, outcome_to_pb},
+        convert::{AuthorizeParts, outcome_to_pb, settlement},
         pb,
         reached::Reached,
         status,
@@ -44,6 +47,10 @@ pub struct AuthorizeService {
     pub stop: CancellationToken,
     /// Who may ask what.
     pub door: Door,
+    /// What asks the other replicas about limits, if there is something that can.
+    pub shared: Option<Arc<Shared>>,
+    /// Where ids of reservations come from.
+    pub random: SystemRandom,
 }
 
 /// On which listener the service answers.
@@ -55,8 +62,14 @@ pub enum Door {
     Operators,
 }
 
-/// Who asks: an operator, where only those may.
-type Asker = Option<Arc<Call>>;
+/// Who asks.
+#[derive(Clone, Debug)]
+struct Asker {
+    /// The operator, where only those may.
+    call: Option<Arc<Call>>,
+    /// From where.
+    peer: Option<IpAddr>,
+}
 
 impl AuthorizeService {
     /// Decides; if the replica is behind what is wanted, once more when it is not, or time is up.
@@ -65,38 +78,81 @@ impl AuthorizeService {
         parts: &AuthorizeParts<'_>,
         asker: &Asker,
     ) -> Result<pb::AuthorizeResponse, Status> {
-        let outcome = match self.decide(parts) {
+        let charge = self.charge(parts)?;
+        let outcome = match self.decide(parts, asker, charge) {
             Err(NotReady::Behind { .. }) => {
                 self.reached.wait_for(parts.revision_min).await;
-                self.decide(parts)
+                self.decide(parts, asker, charge)
             }
             result => result,
         };
-        let outcome = outcome.map_err(status::not_ready)?;
-        if let (Some(call), Some(key)) = (asker, &outcome.key) {
+        let mut outcome = outcome.map_err(status::not_ready)?;
+        if let (Some(call), Some(key)) = (&asker.call, &outcome.key) {
             require_reader_of(call, &key.profile.domain.name)?;
         }
-        Ok(outcome_to_pb(&outcome, decision_id()))
+        if let Some(due) = outcome.due.take() {
+            let verdict = self.ask_all(&due).await;
+            conclude(&self.hot, &mut outcome, &due, verdict);
+        }
+        Ok(outcome_to_pb(&outcome, decision_id(), clock::wall()))
     }
 
-    fn decide(&self, parts: &AuthorizeParts<'_>) -> Result<Outcome, NotReady> {
-        let AuthorizeParts { presented, question, revision_min, record, explain } = parts;
+    /// What limits say if all replicas are asked; if they cannot be, what this one says.
+    async fn ask_all(&self, due: &Due) -> Verdict {
+        if let Some(shared) = &self.shared
+            && let Ok(verdict) = shared.decide(due).await
+        {
+            return verdict;
+        }
+        let verdict = self.hot.limiter.decide(&self.hot.limiter.alone(due));
+        // Redis may yet do what it did not do in time
+        if let (Some(shared), Some((id, _)), Some(_)) = (&self.shared, due.ask.slot, verdict.denied)
+        {
+            shared.abandon(id, 0);
+        }
+        verdict
+    }
+
+    fn decide(
+        &self,
+        parts: &AuthorizeParts<'_>,
+        asker: &Asker,
+        charge: Charge,
+    ) -> Result<Outcome, NotReady> {
+        let AuthorizeParts { presented, question, revision_min, record, explain, .. } = parts;
         let (revision_min, record, explain) = (*revision_min, *record, *explain);
-        let terms = Terms { now: clock::now(), revision_min, record, explain };
+        let source = match (self.door, question.client, asker.peer) {
+            (Door::Operators, ..) | (Door::Decisions, None, None) => None,
+            (Door::Decisions, Some(client), _) => Some(Source::Client(client)),
+            (Door::Decisions, None, Some(peer)) => Some(Source::Peer(peer)),
+        };
+        let terms = Terms { now: clock::now(), revision_min, record, explain, source, charge };
         authorize(&self.hot, presented, question, terms)
+    }
+
+    fn charge(&self, parts: &AuthorizeParts<'_>) -> Result<Charge, Status> {
+        let reserve = parts.reserve.map(|span| {
+            let mut random = [0; 16];
+            self.random
+                .fill(&mut random)
+                .map_err(|ring::error::Unspecified| status::no_randomness())?;
+            Ok::<_, Status>((random, span))
+        });
+        Ok(Charge { cost: parts.cost, reserve: reserve.transpose()? })
     }
 
     /// Lets in who may ask here.
     fn admit<T>(&self, request: &Request<T>) -> Result<Asker, Status> {
+        let peer = request.remote_addr().map(|address| address.ip());
         match self.door {
-            Door::Decisions => Ok(None),
+            Door::Decisions => Ok(Asker { call: None, peer }),
             Door::Operators => {
                 let call = authenticate(&self.hot, request)?;
                 let right = Right { noun: Noun::Keys, action: Action::Read };
                 if !call.caller.may(right) {
                     return Err(status::admin(Denial::NotPermitted { right }.into()));
                 }
-                Ok(Some(Arc::new(call)))
+                Ok(Asker { call: Some(Arc::new(call)), peer })
             }
         }
     }
@@ -116,7 +172,9 @@ impl AuthorizeService {
         match self.door {
             Door::Decisions => Ok(parts),
             // an operator who tries is not a use of the key
-            Door::Operators => Ok(AuthorizeParts { record: Record::Nothing, ..parts }),
+            Door::Operators => {
+                Ok(AuthorizeParts { record: Record::Nothing, reserve: None, ..parts })
+            }
         }
     }
 }
@@ -157,6 +215,33 @@ impl pb::authorize_server::Authorize for AuthorizeService {
             responses.push(self.answer(parts, &asker).await?);
         }
         Ok(Response::new(pb::BatchAuthorizeResponse { responses }))
+    }
+
+    async fn settle(
+        &self,
+        request: Request<pb::SettleRequest>,
+    ) -> Result<Response<pb::SettleResponse>, Status> {
+        if self.door == Door::Operators {
+            return Err(status::not_here());
+        }
+        let (id, actual_cost) = settlement(request.get_ref())?;
+        let now = clock::now();
+        let here = self.hot.limiter.settle(id, actual_cost, now);
+        let difference = match (here, &self.shared) {
+            (Some(Settled { difference, elsewhere }), shared) => {
+                if let (Some(reserved), Some(shared)) = (elsewhere, shared) {
+                    shared.abandon(id, reserved);
+                }
+                difference
+            }
+            (None, None) => return Err(status::no_reservation()),
+            (None, Some(shared)) => {
+                let settled = shared.settle(id, actual_cost, now).await;
+                let settled = settled.map_err(|away| status::limits_away(&away))?;
+                settled.ok_or_else(status::no_reservation)?
+            }
+        };
+        Ok(Response::new(pb::SettleResponse { difference }))
     }
 
     type StreamAuthorizeStream =

@@ -9,6 +9,7 @@ use crate::{
     authorize::{Explain, Hot, Outcome, Record, Terms, authorize},
     clock,
     decide::{Ask, Decision, Plane, Question, Reason},
+    limiter::{Charge, failures::Source},
     model::{
         caller::Caller,
         secret::{Digest, PresentedKey},
@@ -40,7 +41,14 @@ fn judge<T>(hot: &Hot, request: &Request<T>, plane: Plane<'_>) -> Result<Holder,
     let now = clock::now();
     let peer = request.remote_addr().map(|address| address.ip());
     let question = Question { plane, client: peer, ask: Ask::Authentication };
-    let terms = Terms { now, revision_min: 0, record: Record::Use, explain: Explain::No };
+    let terms = Terms {
+        now,
+        revision_min: 0,
+        record: Record::Use,
+        explain: Explain::No,
+        source: peer.map(Source::Peer),
+        charge: Charge::ONE,
+    };
     let token = bearer(request);
     let outcome = authorize(hot, token, &question, terms).map_err(status::not_ready)?;
     match (outcome.decision, PresentedKey::parse(token, &hot.brand)) {
@@ -53,6 +61,9 @@ fn judge<T>(hot: &Hot, request: &Request<T>, plane: Plane<'_>) -> Result<Holder,
         (Decision::Allow, Err(_malformed)) => Err(status::unauthenticated(Reason::KeyMalformed)),
         (Decision::Deny(Reason::AddressDenied), _) => {
             Err(status::admin(AdminError::Denied(Denial::Address)))
+        }
+        (Decision::Deny(reason), _) if reason.http_status() == 429 => {
+            Err(status::too_often(reason, outcome.retry_after))
         }
         (Decision::Deny(reason), _) => Err(status::unauthenticated(reason)),
     }

@@ -15,7 +15,7 @@ use crate::{
     rpc::{
         admin::revealed,
         caller::{Holder, authenticate_holder},
-        convert::{self, access::user_kind_to_pb, effective_to_pb, time_to_pb},
+        convert::{self, access::user_kind_to_pb, effective_to_pb, limits_to_pb, time_to_pb},
         pb,
         reached::Reached,
         status,
@@ -99,6 +99,7 @@ fn who(key: &KeyView) -> pb::WhoAmIResponse {
         labels: labels.collect(),
         expire_time: ends.then(|| time_to_pb(key.expire)),
         token_expire_time: None,
+        limits: limits_to_pb(&profile.limits),
         revision: 0,
     }
 }

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 use crate::{
     admin::{AdminError, denial::Denial},
     decide::Reason,
+    limiter::shared::Away,
     model::{key::Refusal, record::Kind},
     replica::lease::NotReady,
     rpc::convert::reason_to_pb,
@@ -106,10 +107,53 @@ pub(super) fn draining() -> Status {
     passing("DRAINING", "this server is shutting down; connect again")
 }
 
+/// A caller asks more often than the limits of its key, or failed tries, let it.
+pub(super) fn too_often(reason: Reason, retry_after: Option<Duration>) -> Status {
+    let message = match reason {
+        Reason::FailuresThrottled => {
+            "too many tries from your address have failed; try again later"
+        }
+        _ => "the limits of the key are used up; try again later",
+    };
+    let mut details = details(name_of(reason));
+    if retry_after.is_some() {
+        details.set_retry_info(retry_after);
+    }
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// No reservation of this name is open.
+pub(super) fn no_reservation() -> Status {
+    let message = "no such reservation is open: it is over or settled, or another replica without \
+                   Redis made it";
+    plain(Code::NotFound, "RESERVATION_NOT_FOUND", message)
+}
+
+/// Reservations are where nobody answers.
+pub(super) fn limits_away(away: &Away) -> Status {
+    warn!(error = chain(away), "a reservation could not be settled");
+    passing("LIMITS_UNAVAILABLE", "reservations cannot be reached now; try again")
+}
+
+/// A call that is for the other listener.
+pub(super) fn not_here() -> Status {
+    plain(Code::Unimplemented, "OTHER_LISTENER", "is for the authorize listener")
+}
+
+/// No randomness for the id of a reservation.
+pub(super) fn no_randomness() -> Status {
+    internal("the system has no randomness")
+}
+
+/// What programs match on.
+fn name_of(reason: Reason) -> &'static str {
+    let name = reason_to_pb(reason).as_str_name();
+    name.strip_prefix("REASON_").unwrap_or(name)
+}
+
 /// No key, or not one that is good for this service.
 pub(super) fn unauthenticated(reason: Reason) -> Status {
-    let name = reason_to_pb(reason).as_str_name();
-    let name = name.strip_prefix("REASON_").unwrap_or(name);
+    let name = name_of(reason);
     let message = match reason {
         Reason::KeyMissing => "send a key as metadata `authorization: Bearer <token>`",
         _ => "the key is not good here",
@@ -162,6 +206,8 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::User => "USER",
         Kind::Group => "GROUP",
         Kind::Template => "TEMPLATE",
+        Kind::Customer => "CUSTOMER",
+        Kind::Quota => "QUOTA",
     }
 }
 

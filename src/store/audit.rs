@@ -70,6 +70,7 @@ pub(super) fn snapshot(key: &Key) -> Json {
         "allowed_addresses": texts(settings.addresses.allowed.iter()),
         "denied_addresses": texts(settings.addresses.denied.iter()),
         "managed_by": settings.managed_by.map(|manager| manager.to_string()),
+        "limits": texts(settings.limits.iter()),
         "allow_self_regenerate": settings.self_regenerate,
         "not_before_micros": settings.validity.not_before.map(Timestamp::micros),
         "expire_micros": settings.validity.expire.map(Timestamp::micros),

@@ -49,6 +49,8 @@ impl Store {
             domains: vec![key.domain.to_string()],
             groups: key.settings.groups.iter().map(|group| group.uid).collect(),
             users: key.settings.user.iter().map(|user| user.uid).collect(),
+            customers: Vec::new(),
+            quotas: Vec::new(),
         };
         for uid in &needed.users {
             let row = tx.query_typed_one(GROUPS_OF_USER, &[(uid, Type::INT8)]).await?;

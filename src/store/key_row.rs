@@ -24,7 +24,7 @@ use crate::{
         Parameter,
         error::StoreError,
         row::field,
-        things::{grants, groups, parsed},
+        things::{grants, groups, limits, parsed},
     },
 };
 
@@ -42,6 +42,7 @@ pub(super) struct KeyParameters {
     denied_addresses: Vec<String>,
     delegated_domains: Option<Vec<String>>,
     ceiling: Option<Vec<String>>,
+    limits: Vec<String>,
     revoke_reason: Option<&'static str>,
     revoked_by: Option<String>,
     created_by: String,
@@ -63,6 +64,7 @@ impl KeyParameters {
             denied_addresses: strings(settings.addresses.denied.iter()),
             delegated_domains: delegation.map(|bound| strings(bound.domains().iter())),
             ceiling: delegation.map(|bound| strings(bound.ceiling.iter())),
+            limits: strings(settings.limits.iter()),
             revoke_reason: revocation.map(|revocation| reason_text(revocation.reason)),
             revoked_by: revocation.map(|revocation| revocation.by.to_string()),
             created_by: key.created_by.to_string(),
@@ -79,7 +81,7 @@ impl KeyParameters {
         let settings = &key.settings;
         let revocation = revocation(key);
         let retiring = key.retiring.as_ref();
-        let parameters: [Parameter<'_>; 35] = [
+        let parameters: [Parameter<'_>; 36] = [
             (&key.id, Type::UUID),
             (&key.domain.as_str(), Type::TEXT),
             (&key.environment.as_str(), Type::TEXT),
@@ -115,6 +117,7 @@ impl KeyParameters {
             (&settings.self_regenerate, Type::BOOL),
             (&self.delegated_domains, Type::TEXT_ARRAY),
             (&self.ceiling, Type::TEXT_ARRAY),
+            (&self.limits, Type::TEXT_ARRAY),
         ];
         Ok(tx.execute_typed(statement, &parameters).await?)
     }
@@ -229,6 +232,7 @@ fn settings_from_row(row: &Row) -> Result<Settings, StoreError> {
         managed_by: field(row, TABLE, "managed_by")?,
         self_regenerate: field(row, TABLE, "self_regenerate")?,
         delegation: delegation_from_row(row)?,
+        limits: limits(row, TABLE)?,
     })
 }
 

@@ -32,7 +32,7 @@ macro_rules! columns {
              k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
              k.deleted_at, k.version, k.customers, k.allowed_addresses, k.denied_addresses,
              k.managed_by, k.self_regenerate, k.delegated_domains, k.ceiling, k.template,
-             k.user_uid, t.id AS user_id, u.last_used_at, ",
+             k.limits, k.user_uid, t.id AS user_id, u.last_used_at, ",
             group_columns!("k"),
             " FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id
                 LEFT JOIN keyward.domain_user AS t ON t.uid = k.user_uid"
@@ -96,9 +96,10 @@ pub(super) const INSERT: &str = "-- keys.insert
         not_before_at, expire_at, standing, revoke_reason, revoke_comment, revoked_at, revoked_by,
         digest, hint, retiring_digest, retiring_hint, retiring_expire_at, created_by, created_at,
         updated_at, deleted_at, version, template, user_uid, groups, customers, allowed_addresses,
-        denied_addresses, managed_by, self_regenerate, delegated_domains, ceiling)
+        denied_addresses, managed_by, self_regenerate, delegated_domains, ceiling,
+        limits)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
+        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
 
 /// All that may change, by the same parameters as [`INSERT`]. What never changes is compared, which
 /// also gives those parameters a use.
@@ -110,7 +111,7 @@ pub(super) const UPDATE: &str = "-- keys.update
         retiring_digest = $18, retiring_hint = $19, retiring_expire_at = $20, updated_at = $23,
         deleted_at = $24, version = $25, user_uid = $27, groups = $28, customers = $29,
         allowed_addresses = $30, denied_addresses = $31, managed_by = $32, self_regenerate = $33,
-        delegated_domains = $34, ceiling = $35
+        delegated_domains = $34, ceiling = $35, limits = $36
     WHERE id = $1 AND domain = $2 AND environment = $3 AND created_by = $21 AND created_at = $22
         AND template IS NOT DISTINCT FROM $26";
 

@@ -190,6 +190,7 @@ fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
     let wrong =
         |error: Box<dyn Error + Send + Sync>| StoreError::corrupt("change_log", "subject", error);
     let uid = || subject.parse().map_err(|error: ParseIntError| wrong(error.into()));
+    let wrong_pair = || wrong("must be two texts".into());
     match Kind::parse(kind) {
         Some(Kind::Key) => {
             changed.keys.push(KeyId::parse(subject).map_err(|error| wrong(error.into()))?);
@@ -197,11 +198,17 @@ fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
         Some(Kind::Domain | Kind::RouteMap) => changed.domains.push(subject.into()),
         Some(Kind::Group) => changed.groups.push(uid()?),
         Some(Kind::User) => changed.users.push(uid()?),
+        Some(Kind::Customer) => changed.customers.push(pair(subject, '/').ok_or_else(wrong_pair)?),
+        Some(Kind::Quota) => changed.quotas.push(pair(subject, ' ').ok_or_else(wrong_pair)?),
         // nothing that decisions see; or a kind that a later version writes, whose migration says
         // whether this version may run beside it
         Some(Kind::Environment | Kind::Catalogue | Kind::Template) | None => {}
     }
     Ok(())
+}
+
+fn pair(subject: &str, between: char) -> Option<(String, String)> {
+    subject.split_once(between).map(|(first, second)| (first.into(), second.into()))
 }
 
 fn position(row: &Row, table: &'static str) -> Result<Position, StoreError> {

@@ -10,6 +10,7 @@ mod explained;
 mod key_row;
 mod keys;
 pub mod log;
+pub mod quota;
 pub mod references;
 mod row;
 pub mod schema;

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "keys",
@@ -31,6 +31,13 @@ const MIGRATIONS: [Migration; 2] = [
         name: "access",
         sql: include_str!("migrations/0002_access.sql"),
         // older ones know nothing of what restricts keys by then, and would allow too much
+        serves_from: 2,
+    },
+    Migration {
+        version: 3,
+        name: "limits",
+        sql: include_str!("migrations/0003_limits.sql"),
+        // older ones know of no limits, and there are none before the first is set
         serves_from: 2,
     },
 ];

@@ -1,30 +1,25 @@
 //! What decisions need of the stored things: keys, domains, groups and users as replicas read them.
 
+mod rows;
+
 use std::{collections::HashSet, time::Duration};
 
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::{
-    Client, GenericClient, Row,
-    binary_copy::BinaryCopyOutRow,
-    binary_copy::BinaryCopyOutStream,
-    types::{FromSql, Type},
+    Client, GenericClient, Row, binary_copy::BinaryCopyOutRow, binary_copy::BinaryCopyOutStream,
+    types::Type,
 };
 
 use crate::{
     model::{
         id::KeyId,
-        secret::Digest,
-        shared::{DomainRow, GroupRow, UserRow},
-        user::UserKind,
+        shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
         view::KeyRow,
     },
-    store::{
-        Parameter,
-        error::StoreError,
-        in_time,
-        row::{copied, field},
-    },
+    store::{Parameter, error::StoreError, in_time},
 };
+
+use rows::{Copied, Queried, customer_row, domain_row, group_row, key_row, quota_row, user_row};
 
 /// No statement takes longer, or the connection is taken for dead.
 const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -45,6 +40,7 @@ macro_rules! key_row {
                 || E'\\n' || array_to_string(customers, ' ')
                 || E'\\n' || coalesce(array_to_string(delegated_domains, ' '), '')
                 || E'\\n' || coalesce(array_to_string(ceiling, ' '), '')
+                || E'\\n' || array_to_string(limits, ' ')
                 || E'\\n' || array_to_string(route_rules, E'\\n') AS profile,
             CASE WHEN labels = '{}' THEN '' WHEN jsonb_typeof(labels) <> 'object' THEN '?' ELSE (
                 SELECT string_agg(label.key || '=' || coalesce(label.value, E'\\t'), E'\\n'
@@ -82,29 +78,67 @@ macro_rules! user_row {
     () => {
         "SELECT uid, id, kind = 'person' AS person, disabled_at IS NULL AS enabled,
             array_to_string(permissions, ' ') AS permissions,
-            array_to_string(groups, ' ', '?') AS groups
+            array_to_string(groups, ' ', '?') AS groups,
+            array_to_string(limits, ' ') AS limits, domain
         FROM keyward.domain_user WHERE deleted_at IS NULL"
     };
 }
 
-const USER_TYPES: [Type; 6] =
-    [Type::INT8, Type::TEXT, Type::BOOL, Type::BOOL, Type::TEXT, Type::TEXT];
+const USER_TYPES: [Type; 8] = [
+    Type::INT8,
+    Type::TEXT,
+    Type::BOOL,
+    Type::BOOL,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+];
 
 macro_rules! domain_row {
     () => {
         "SELECT name, disabled_at IS NULL AS enabled,
-            coalesce(array_to_string(entries, E'\\n'), '') AS route_map
+            coalesce(array_to_string(entries, E'\\n'), '') AS route_map,
+            array_to_string(limits, ' ') AS limits
         FROM keyward.domain LEFT JOIN keyward.route_map ON route_map.domain = domain.name
         WHERE true"
     };
 }
 
-const DOMAIN_TYPES: [Type; 3] = [Type::TEXT, Type::BOOL, Type::TEXT];
+const DOMAIN_TYPES: [Type; 4] = [Type::TEXT, Type::BOOL, Type::TEXT, Type::TEXT];
+
+macro_rules! customer_row {
+    () => {
+        "SELECT domain, id, array_to_string(limits, ' ') AS limits FROM keyward.customer"
+    };
+}
+
+const CUSTOMER_TYPES: [Type; 3] = [Type::TEXT, Type::TEXT, Type::TEXT];
+
+macro_rules! quota_row {
+    () => {
+        "SELECT owner, name, start_at, used, credits, period, generation
+        FROM keyward.quota"
+    };
+}
+
+const QUOTA_TYPES: [Type; 7] =
+    [Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::INT8, Type::INT8, Type::TEXT, Type::INT8];
 
 const KEYS: &str = concat!("-- view_rows.keys\n", key_row!(), " AND id = ANY ($1)");
 const GROUPS: &str = concat!("-- view_rows.groups\n", group_row!(), " AND uid = ANY ($1)");
 const USERS: &str = concat!("-- view_rows.users\n", user_row!(), " AND uid = ANY ($1)");
 const DOMAINS: &str = concat!("-- view_rows.domains\n", domain_row!(), " AND name = ANY ($1)");
+const CUSTOMERS: &str = concat!(
+    "-- view_rows.customers\n",
+    customer_row!(),
+    " WHERE (domain, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+);
+const QUOTAS: &str = concat!(
+    "-- view_rows.quotas\n",
+    quota_row!(),
+    " WHERE (owner, name) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+);
 
 const ALL_KEYS: &str = concat!("-- view_rows.all_keys\nCOPY (", key_row!(), ") TO STDOUT BINARY");
 const ALL_GROUPS: &str =
@@ -113,6 +147,11 @@ const ALL_USERS: &str =
     concat!("-- view_rows.all_users\nCOPY (", user_row!(), ") TO STDOUT BINARY");
 const ALL_DOMAINS: &str =
     concat!("-- view_rows.all_domains\nCOPY (", domain_row!(), ") TO STDOUT BINARY");
+
+const ALL_CUSTOMERS: &str =
+    concat!("-- view_rows.all_customers\nCOPY (", customer_row!(), ") TO STDOUT BINARY");
+const ALL_QUOTAS: &str =
+    concat!("-- view_rows.all_quotas\nCOPY (", quota_row!(), ") TO STDOUT BINARY");
 
 /// What a reader does with what it reads.
 pub trait Sink: Send {
@@ -130,6 +169,12 @@ pub trait Sink: Send {
     fn put_user(&mut self, row: &UserRow<'_>);
     /// A user that is no more.
     fn remove_user(&mut self, uid: i64);
+    /// A customer's present content.
+    fn put_customer(&mut self, row: &CustomerRow<'_>);
+    /// A customer that is no more.
+    fn remove_customer(&mut self, domain: &str, id: &str);
+    /// What was used of a quota.
+    fn put_quota(&mut self, row: &QuotaRow<'_>);
 }
 
 /// Things that changed.
@@ -139,6 +184,10 @@ pub(super) struct Changed {
     pub(super) domains: Vec<String>,
     pub(super) groups: Vec<i64>,
     pub(super) users: Vec<i64>,
+    /// Domains and ids.
+    pub(super) customers: Vec<(String, String)>,
+    /// Owners and names.
+    pub(super) quotas: Vec<(String, String)>,
 }
 
 impl Changed {
@@ -151,6 +200,10 @@ impl Changed {
         self.groups.dedup();
         self.users.sort_unstable();
         self.users.dedup();
+        self.customers.sort_unstable();
+        self.customers.dedup();
+        self.quotas.sort_unstable();
+        self.quotas.dedup();
     }
 }
 
@@ -173,6 +226,17 @@ pub(super) async fn all(client: &Client, sink: &mut dyn Sink) -> Result<(), Stor
     .await?;
     copy(client, ALL_KEYS, &KEY_TYPES, |row| {
         sink.put(&key_row(&Copied(row, "key"))?);
+        Ok(())
+    })
+    .await?;
+    copy(client, ALL_CUSTOMERS, &CUSTOMER_TYPES, |row| {
+        sink.put_customer(&customer_row(&Copied(row, "customer"))?);
+        Ok(())
+    })
+    .await?;
+    // when all that has quotas is there
+    copy(client, ALL_QUOTAS, &QUOTA_TYPES, |row| {
+        sink.put_quota(&quota_row(&Copied(row, "quota"))?);
         Ok(())
     })
     .await
@@ -200,13 +264,13 @@ pub(super) async fn changed(
 ) -> Result<(), StoreError> {
     for names in changed.domains.chunks(THINGS_MAX) {
         let names: [Parameter<'_>; 1] = [(&names, Type::TEXT_ARRAY)];
-        for row in rows(client, DOMAINS, &names).await? {
+        for row in read(client, DOMAINS, &names).await? {
             sink.put_domain(&domain_row(&Queried(&row, "domain"))?);
         }
     }
     for uids in changed.groups.chunks(THINGS_MAX) {
         let mut gone: HashSet<i64> = uids.iter().copied().collect();
-        for row in rows(client, GROUPS, &[(&uids, Type::INT8_ARRAY)]).await? {
+        for row in read(client, GROUPS, &[(&uids, Type::INT8_ARRAY)]).await? {
             let row = Queried(&row, "permission_group");
             let row = group_row(&row)?;
             gone.remove(&row.uid);
@@ -218,7 +282,7 @@ pub(super) async fn changed(
     }
     for uids in changed.users.chunks(THINGS_MAX) {
         let mut gone: HashSet<i64> = uids.iter().copied().collect();
-        for row in rows(client, USERS, &[(&uids, Type::INT8_ARRAY)]).await? {
+        for row in read(client, USERS, &[(&uids, Type::INT8_ARRAY)]).await? {
             let row = Queried(&row, "domain_user");
             let row = user_row(&row)?;
             gone.remove(&row.uid);
@@ -230,7 +294,7 @@ pub(super) async fn changed(
     }
     for ids in changed.keys.chunks(THINGS_MAX) {
         let mut gone: HashSet<KeyId> = ids.iter().copied().collect();
-        for row in rows(client, KEYS, &[(&ids, Type::UUID_ARRAY)]).await? {
+        for row in read(client, KEYS, &[(&ids, Type::UUID_ARRAY)]).await? {
             let row = Queried(&row, "key");
             let row = key_row(&row)?;
             gone.remove(&row.id);
@@ -240,77 +304,43 @@ pub(super) async fn changed(
             sink.remove(id);
         }
     }
+    for places in changed.customers.chunks(THINGS_MAX) {
+        let mut gone: HashSet<(&str, &str)> =
+            places.iter().map(|(domain, id)| (&**domain, &**id)).collect();
+        for row in pairs(client, CUSTOMERS, places).await? {
+            let row = Queried(&row, "customer");
+            let row = customer_row(&row)?;
+            gone.retain(|place| *place != (row.domain, row.id));
+            sink.put_customer(&row);
+        }
+        for (domain, id) in gone {
+            sink.remove_customer(domain, id);
+        }
+    }
+    for places in changed.quotas.chunks(THINGS_MAX) {
+        for row in pairs(client, QUOTAS, places).await? {
+            sink.put_quota(&quota_row(&Queried(&row, "quota"))?);
+        }
+    }
     Ok(())
 }
 
-async fn rows(
+/// Rows that are found by two texts.
+async fn pairs(
+    client: &impl GenericClient,
+    statement: &str,
+    places: &[(String, String)],
+) -> Result<Vec<Row>, StoreError> {
+    let (first, second): (Vec<&str>, Vec<&str>) =
+        places.iter().map(|(first, second)| (&**first, &**second)).unzip();
+    let parameters: [Parameter<'_>; 2] = [(&first, Type::TEXT_ARRAY), (&second, Type::TEXT_ARRAY)];
+    read(client, statement, &parameters).await
+}
+
+async fn read(
     client: &impl GenericClient,
     statement: &str,
     parameters: &[Parameter<'_>],
 ) -> Result<Vec<Row>, StoreError> {
     Ok(in_time(STATEMENT_TIME_MAX, client.query_typed(statement, parameters)).await??)
-}
-
-/// A row, of a query or of COPY, which has no names.
-trait Columns {
-    fn get<'a, T: FromSql<'a>>(&'a self, at: usize, name: &'static str) -> Result<T, StoreError>;
-}
-
-struct Queried<'r>(&'r Row, &'static str);
-
-impl Columns for Queried<'_> {
-    fn get<'a, T: FromSql<'a>>(&'a self, _at: usize, name: &'static str) -> Result<T, StoreError> {
-        field(self.0, self.1, name)
-    }
-}
-
-struct Copied<'r>(&'r BinaryCopyOutRow, &'static str);
-
-impl Columns for Copied<'_> {
-    fn get<'a, T: FromSql<'a>>(&'a self, at: usize, name: &'static str) -> Result<T, StoreError> {
-        copied(self.0, at, self.1, name)
-    }
-}
-
-fn key_row(row: &impl Columns) -> Result<KeyRow<'_>, StoreError> {
-    let retiring: Option<Digest> = row.get(8, "retiring_digest")?;
-    Ok(KeyRow {
-        id: row.get(0, "id")?,
-        environment: row.get(1, "environment")?,
-        profile: row.get(2, "profile")?,
-        labels: row.get(3, "labels")?,
-        active: row.get(4, "active")?,
-        not_before: row.get(5, "not_before_at")?,
-        expire: row.get(6, "expire_at")?,
-        current: row.get(7, "digest")?,
-        retiring: retiring.zip(row.get(9, "retiring_expire_at")?),
-    })
-}
-
-fn domain_row(row: &impl Columns) -> Result<DomainRow<'_>, StoreError> {
-    Ok(DomainRow {
-        name: row.get(0, "name")?,
-        enabled: row.get(1, "enabled")?,
-        route_map: row.get(2, "route_map")?,
-    })
-}
-
-fn group_row(row: &impl Columns) -> Result<GroupRow<'_>, StoreError> {
-    Ok(GroupRow {
-        uid: row.get(0, "uid")?,
-        name: row.get(1, "name")?,
-        permissions: row.get(2, "permissions")?,
-    })
-}
-
-fn user_row(row: &impl Columns) -> Result<UserRow<'_>, StoreError> {
-    let person: bool = row.get(2, "person")?;
-    Ok(UserRow {
-        uid: row.get(0, "uid")?,
-        id: row.get(1, "id")?,
-        kind: if person { UserKind::Person } else { UserKind::Service },
-        enabled: row.get(3, "enabled")?,
-        permissions: row.get(4, "permissions")?,
-        groups: row.get(5, "groups")?,
-    })
 }

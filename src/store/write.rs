@@ -346,6 +346,12 @@ impl WriteTx<'_> {
         Ok(revision)
     }
 
+    /// Notes that a quota was adjusted.
+    pub(super) fn note_quota(&mut self, subject: String, before: Json, after: Json) {
+        let (before, after) = (Some(before), Some(after));
+        self.changed.push(Changed { kind: Kind::Quota, subject, number: None, before, after });
+    }
+
     fn note(&mut self, key: KeyId, before: Option<Json>, after: Option<Json>) {
         let subject = key.to_string();
         self.changed.push(Changed { kind: Kind::Key, subject, number: None, before, after });

@@ -80,12 +80,12 @@ async fn known(server: &Server, token: &str) {
     .await;
 }
 
-fn pid(number: u32) -> Pid {
+pub(crate) fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
 /// The processes whose parent is this one.
-fn children(parent: u32) -> Vec<Pid> {
+pub(crate) fn children(parent: u32) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let statuses = processes.filter_map(|process| {
         let number = process.file_name().to_str()?.parse().ok()?;

@@ -18,6 +18,8 @@ mod authorize;
 mod delegation;
 mod faults;
 mod follow;
+mod limits;
+mod limits_redis;
 mod listeners;
 mod redis;
 mod scoping;

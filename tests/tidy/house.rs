@@ -45,7 +45,7 @@ const fn free(place: &'static str) -> Room {
 }
 
 /// From the bottom up. A file belongs to the longest place that it is in.
-const HOUSE: [Room; 20] = [
+const HOUSE: [Room; 23] = [
     pure("model", &[], &["ring", "thiserror", "zeroize", "crc32fast", "arc_swap", "ipnet"]),
     pure("decide", &["model"], &[]),
     pure("replica", &["model"], &["papaya"]),
@@ -75,7 +75,18 @@ const HOUSE: [Room; 20] = [
         &["model", "store", "clock", "tasks", "telemetry"],
         &["tokio", "tokio_util", "tracing"],
     ),
-    pure("authorize", &["model", "decide", "replica", "usage"], &[]),
+    pure("limiter", &["model", "decide"], &["thiserror"]),
+    room(
+        "limiter/flush",
+        &["model", "store", "clock", "tasks", "telemetry"],
+        &["tokio", "tokio_util", "tracing"],
+    ),
+    room(
+        "limiter/shared",
+        &["model", "clock", "tasks", "telemetry"],
+        &["redis", "arc_swap", "thiserror", "tokio", "tokio_util", "tracing"],
+    ),
+    pure("authorize", &["model", "decide", "replica", "usage", "limiter"], &[]),
     room("admin", &["model", "store", "telemetry"], &["thiserror", "ring", "tracing"]),
     room("admin/explain", &["model", "store", "decide", "replica"], &[]),
     room(
@@ -85,6 +96,7 @@ const HOUSE: [Room; 20] = [
             "decide",
             "replica",
             "usage",
+            "limiter",
             "store",
             "authorize",
             "admin",
@@ -119,7 +131,7 @@ const HOUSE: [Room; 20] = [
     room("lib", &[], &[]),
     room(
         "config",
-        &["model", "telemetry"],
+        &["model", "limiter", "telemetry"],
         &["clap", "thiserror", "humantime", "rustix", "tokio_postgres"], // the form of a URL
     ),
     room("clock", &["model"], &["rustix"]),
@@ -129,7 +141,7 @@ const HOUSE: [Room; 20] = [
 ];
 
 /// The tasks inside of pure rooms: nothing but what starts them names them.
-const TASKS: [&str; 2] = ["replica/follow", "usage/flush"];
+const TASKS: [&str; 3] = ["replica/follow", "usage/flush", "limiter/flush"];
 
 /// What waits, reads clocks, logs or talks to the world.
 const IMPURE_WORDS: [&str; 14] = [

@@ -163,7 +163,7 @@ fn sql_place(source: &Source) -> Vec<Complaint> {
 
 fn sql_changes(source: &Source) -> Vec<Complaint> {
     // `things` has what only WriteTx runs; `audit` notes what did not change anything
-    if ["write", "keys", "usage", "schema", "audit"]
+    if ["write", "keys", "usage", "quota", "schema", "audit"]
         .map(|file| format!("src/store/{file}.rs"))
         .contains(&source.path)
         || source.path.starts_with("src/store/things/")

@@ -10,6 +10,7 @@ use crate::{
     model::{
         caller::Noun,
         catalogue::Catalogue,
+        customer::Customer,
         domain::{Domain, DomainRoutes},
         environment::Environment,
         group::PermissionGroup,
@@ -53,7 +54,8 @@ async fn check_domain(
 impl Managed for Domain {
     const NOUN: Noun = Noun::Domains;
 
-    /// To enable a domain lets all of its keys work again, also those beyond the caller's ceiling.
+    /// To enable a domain lets all of its keys work again, also those beyond the caller's ceiling. Its
+    /// limits are what whoever has the whole installation bounds a tenant with.
     async fn check(
         &self,
         before: Option<&Self>,
@@ -62,6 +64,14 @@ impl Managed for Domain {
     ) -> Result<(), AdminError> {
         if before.is_some_and(|before| before.disabled) && !self.disabled {
             call.require_no_ceiling()?;
+        }
+        let had = before.map(|before| before.limits.clone()).unwrap_or_default();
+        if self.limits != had {
+            call.require_not_delegated()?;
+        }
+        if !self.limits.is_empty() && self.name.is_of_admins() {
+            let message = "must be empty for keyward: an admin key has limits of its own alone";
+            return Err(AdminError::invalid("domain.limits", message));
         }
         if self.disabled && self.name.is_of_admins() {
             return Err(AdminError::Protected { kind: Kind::Domain, name: Stored::name(self) });
@@ -152,6 +162,31 @@ impl Removable for Environment {
             counted(uses.templates, "template")
         );
         Err(AdminError::InUse { kind: Kind::Environment, message, details: Vec::new() })
+    }
+}
+
+impl Managed for Customer {
+    const NOUN: Noun = Noun::Customers;
+
+    async fn check(
+        &self,
+        _before: Option<&Self>,
+        tx: &WriteTx<'_>,
+        _call: &Call,
+    ) -> Result<(), AdminError> {
+        check_domain(tx, &self.domain, "customer.domain").await
+    }
+}
+
+impl Removable for Customer {
+    /// Nothing needs it.
+    async fn release(
+        &self,
+        _tx: &WriteTx<'_>,
+        _call: &Call,
+        _force: Force,
+    ) -> Result<GroupUses, AdminError> {
+        Ok(GroupUses::default())
     }
 }
 

@@ -4,9 +4,11 @@ use crate::{
     admin::{AdminError, resolve, things::Patch},
     model::{
         catalogue::{Catalogue, CatalogueEntries},
+        customer::Customer,
         domain::{Domain, DomainRoutes},
         environment::{Environment, EnvironmentTag},
         group::{GroupNames, PermissionGroup},
+        limit::Limits,
         name::EnvironmentName,
         permission::Grants,
         route_map::RouteMap,
@@ -52,6 +54,8 @@ pub struct DomainPatch {
     pub display_name: Option<DisplayName>,
     /// For people.
     pub description: Option<Prose>,
+    /// What its keys share.
+    pub limits: Option<Limits>,
 }
 
 impl Patch<Domain> for DomainPatch {
@@ -59,6 +63,7 @@ impl Patch<Domain> for DomainPatch {
         let mut domain = before.clone();
         replace(&mut domain.display_name, self.display_name.as_ref());
         replace(&mut domain.description, self.description.as_ref());
+        replace(&mut domain.limits, self.limits.as_ref());
         Ok(domain)
     }
 }
@@ -99,6 +104,8 @@ pub struct UserPatch {
     pub grants: Option<Grants>,
     /// Which groups it has.
     pub groups: Option<GroupNames>,
+    /// What its keys share.
+    pub limits: Option<Limits>,
 }
 
 impl Patch<User> for UserPatch {
@@ -107,6 +114,7 @@ impl Patch<User> for UserPatch {
         replace(&mut user.display_name, self.display_name.as_ref());
         replace(&mut user.description, self.description.as_ref());
         replace(&mut user.grants, self.grants.as_ref());
+        replace(&mut user.limits, self.limits.as_ref());
         if let Some(names) = &self.groups {
             user.groups = resolve::groups(tx, &user.domain, names, "user.groups").await?;
         }
@@ -154,6 +162,8 @@ pub struct TemplatePatch {
     pub environment: Option<Option<EnvironmentName>>,
     /// How long its keys live; `Some(None)`: for ever.
     pub lifetime: Option<Option<Lifetime>>,
+    /// The limits of its keys.
+    pub limits: Option<Limits>,
 }
 
 impl Patch<Template> for TemplatePatch {
@@ -167,6 +177,7 @@ impl Patch<Template> for TemplatePatch {
         replace(&mut template.description, self.description.as_ref());
         replace(&mut template.environment, self.environment.as_ref());
         replace(&mut template.lifetime, self.lifetime.as_ref());
+        replace(&mut template.limits, self.limits.as_ref());
         let TemplatePermissions { required, optional } = &mut template.permissions;
         replace(required, self.required.as_ref());
         replace(optional, self.optional.as_ref());
@@ -175,6 +186,31 @@ impl Patch<Template> for TemplatePatch {
             message: error.to_string().into(),
         })?;
         Ok(template)
+    }
+}
+
+/// Of a customer.
+#[derive(Clone, Debug, Default)]
+pub struct CustomerPatch {
+    /// For people.
+    pub display_name: Option<DisplayName>,
+    /// For people.
+    pub description: Option<Prose>,
+    /// What requests for it share.
+    pub limits: Option<Limits>,
+}
+
+impl Patch<Customer> for CustomerPatch {
+    async fn applied_to(
+        &self,
+        before: &Customer,
+        _tx: &WriteTx<'_>,
+    ) -> Result<Customer, AdminError> {
+        let mut customer = before.clone();
+        replace(&mut customer.display_name, self.display_name.as_ref());
+        replace(&mut customer.description, self.description.as_ref());
+        replace(&mut customer.limits, self.limits.as_ref());
+        Ok(customer)
     }
 }
 

@@ -21,6 +21,10 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::CustomerDenied => "CUSTOMER_DENIED",
         Reason::RouteDenied => "ROUTE_DENIED",
         Reason::PermissionDenied => "PERMISSION_DENIED",
+        Reason::FailuresThrottled => "FAILURES_THROTTLED",
+        Reason::RateLimited => "RATE_LIMITED",
+        Reason::QuotaExhausted => "QUOTA_EXHAUSTED",
+        Reason::ConcurrencyExceeded => "CONCURRENCY_EXCEEDED",
     }
 }
 

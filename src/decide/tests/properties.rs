@@ -242,6 +242,7 @@ proptest! {
         let key = Case { route_map: vec![], ..mapped.clone() }.key();
         key.profile.domain.facts.change(crate::model::shared::DomainFacts {
             enabled: true,
+            limits: None,
             route_map: crate::model::route_map::RouteMap::parse(&[line]).unwrap(),
         });
         key.profile.domain.facts.settle();

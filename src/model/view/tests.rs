@@ -5,7 +5,7 @@ use proptest::{prelude::*, sample::subsequence};
 use super::*;
 
 /// What a profile is stored as when every line has something in it.
-const LINES: [&str; 11] = [
+const LINES: [&str; 12] = [
     "lab",
     "systems users.read",
     "7",
@@ -15,6 +15,7 @@ const LINES: [&str; 11] = [
     "c-1 C/2",
     "shop depot",
     "systems zones",
+    "smooth:rate:10:1000000:20 monthly:quota:1000:month",
     "GET,HEAD /api",
     "=/status",
 ];
@@ -43,6 +44,7 @@ fn written(stored: &StoredProfile) -> String {
         stored.customers.iter().collect::<Vec<_>>().join(" "),
         domains.unwrap_or_default(),
         delegation.map(|bound| grants(&bound.ceiling)).unwrap_or_default(),
+        stored.limits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         rules.join("\n"),
     ]
     .join("\n")
@@ -71,17 +73,18 @@ fn every_line_of_a_profile_is_read_into_its_place() {
 
 #[test]
 fn a_line_that_is_empty_is_nothing() {
-    let stored = parse(&["lab", "", "", "", "", "", "", "", "", ""]).unwrap();
+    let stored = parse(&["lab", "", "", "", "", "", "", "", "", "", ""]).unwrap();
     assert!(stored.grants.is_empty() && stored.user.is_none() && stored.groups.is_empty());
     assert!(stored.addresses.is_empty() && stored.customers.is_empty());
     assert!(stored.delegation.is_none() && stored.route_rules.is_empty());
-    assert_eq!(written(&stored), "lab\n\n\n\n\n\n\n\n\n");
+    assert!(stored.limits.is_empty());
+    assert_eq!(written(&stored), "lab\n\n\n\n\n\n\n\n\n\n");
 }
 
 #[test]
 fn a_line_that_cannot_be_read_is_told_by_its_kind() {
     type Told = fn(&UnreadableRow) -> bool;
-    let cases: [(usize, &str, Told); 22] = [
+    let cases: [(usize, &str, Told); 24] = [
         (0, "", |e| matches!(e, UnreadableRow::Domain(_))),
         (0, "lab shop", |e| matches!(e, UnreadableRow::Domain(_))),
         (1, "systems Users", |e| matches!(e, UnreadableRow::Grants(_))),
@@ -101,9 +104,11 @@ fn a_line_that_cannot_be_read_is_told_by_its_kind() {
         (7, "keyward", |e| matches!(e, UnreadableRow::Delegation(_))),
         (7, "", |e| matches!(e, UnreadableRow::Delegation(InvalidDelegation::Number))),
         (8, "systems Zones", |e| matches!(e, UnreadableRow::Grants(_))),
-        (9, "/api/", |e| matches!(e, UnreadableRow::RouteRules(_))),
-        (9, "get /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
-        (10, "GET,HEAD /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (9, "smooth:rate:10:1000000", |e| matches!(e, UnreadableRow::Limits(_))),
+        (9, "a:concurrency:1 a:concurrency:2", |e| matches!(e, UnreadableRow::Limits(_))),
+        (10, "/api/", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (10, "get /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (11, "GET,HEAD /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
     ];
     for (at, text, told) in cases {
         let error = with_line(at, text).unwrap_err();
@@ -128,7 +133,8 @@ fn what_cannot_be_read_says_where_for_the_log() {
         (4, "No", "addresses: "),
         (6, "\u{e9}", "customers: "),
         (7, "No", "delegation: "),
-        (9, "No", "route_rules: "),
+        (9, "No", "limits: "),
+        (10, "No", "route_rules: "),
     ] {
         let told = with_line(at, text).unwrap_err().to_string();
         assert!(told.starts_with(words), "{told}");
@@ -149,6 +155,7 @@ proptest! {
         denied in some(["0.0.0.0/0", "::1"]),
         customers in some(["c-1", "*", "=/x"]),
         bound in prop::option::of((some(["shop", "depot"]), some(["systems", "zones"]))),
+        limits in some(["smooth:rate:10:1000000:20", "a:quota:0:86400", "b:concurrency:3"]),
         rules in subsequence(vec!["/", "=/a", "GET /b"], 0..=3),
     ) {
         let (domains, ceiling) = bound.filter(|(domains, _)| !domains.is_empty()).unwrap_or_default();
@@ -156,7 +163,7 @@ proptest! {
         let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
         let text = [
             "lab", &grants, &user, &groups.join(" "), &allowed, &denied, &customers, &domains,
-            &ceiling, &rules.join("\n"),
+            &ceiling, &limits, &rules.join("\n"),
         ].join("\n");
         prop_assert_eq!(written(&StoredProfile::parse(&text).unwrap()), text);
     }

@@ -13,7 +13,7 @@ pub(super) fn put_user(applier: &mut Applier, uid: i64, enabled: bool, may: &str
 
 fn user_row(uid: i64, permissions: &str) -> UserRow<'_> {
     let (id, kind) = ("alice", UserKind::Person);
-    UserRow { uid, id, kind, enabled: true, permissions, groups: "" }
+    UserRow { uid, domain: "default", id, kind, enabled: true, permissions, groups: "", limits: "" }
 }
 
 /// The profile of a key that is let through so far; none if the key, its user or its domain is not
@@ -179,7 +179,7 @@ fn what_cannot_be_read_of_a_domain_group_or_user_closes_it_until_it_can() {
         (
             |applier| {
                 let route_map = "GET /a//b systems";
-                applier.put_domain(&DomainRow { name: "default", enabled: true, route_map })
+                applier.put_domain(&DomainRow { route_map, ..domain_row("default") })
             },
             |error| matches!(error, UnreadableRow::RouteMap(_)),
         ),
@@ -211,7 +211,7 @@ fn what_cannot_be_read_of_a_domain_group_or_user_closes_it_until_it_can() {
         settle(&mut applier);
         assert!(may(&replica, 1, "systems"), "{at}");
     }
-    let unnamed = DomainRow { name: "No Domain", enabled: true, route_map: "" };
+    let unnamed = domain_row("No Domain");
     assert!(matches!(applier.put_domain(&unnamed), Err(UnreadableRow::Domain(_))));
 }
 

@@ -1,16 +1,28 @@
 //! `Authorize`: requests in, decisions out.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use tonic::Status;
 
-use super::{Violations, duration_to_pb, explanation_to_pb};
+use super::{
+    Violations, duration_from_pb, duration_to_pb, explanation_to_pb, limits::reading_to_pb,
+    time_to_pb,
+};
 use crate::{
     authorize::{Explain, Outcome, Record},
     decide::{Access, Ask, Decision, Plane, Question, Reason},
-    model::{name::EnvironmentName, permission::Permission},
+    model::{
+        name::EnvironmentName, permission::Permission, reservation::ReservationId, time::Timestamp,
+    },
     rpc::pb,
 };
+
+const COST_MAX: u32 = 1_000_000_000;
+const INVALID_COST: &str = "must be 0 to 1000000000";
+/// How long a reservation lasts that does not say.
+const RESERVATION_TIME: Duration = Duration::from_secs(60);
+const RESERVATION_TIME_MIN: Duration = Duration::from_millis(1);
+const RESERVATION_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A parsed request, borrowed from the message.
 #[derive(Debug)]
@@ -20,6 +32,9 @@ pub(in crate::rpc) struct AuthorizeParts<'a> {
     pub(in crate::rpc) revision_min: i64,
     pub(in crate::rpc) record: Record,
     pub(in crate::rpc) explain: Explain,
+    pub(in crate::rpc) cost: u32,
+    /// How long what is reserved lasts, if something is to be.
+    pub(in crate::rpc) reserve: Option<Duration>,
 }
 
 impl<'a> AuthorizeParts<'a> {
@@ -57,7 +72,7 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
     let ask = match mode {
         pb::Mode::AuthenticateOnly if asks_nothing(request) => Ask::Authentication,
         pb::Mode::AuthenticateOnly => return None,
-        pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::CheckOnly => {
+        pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::CheckOnly | pb::Mode::Reserve => {
             let permission = match request.permission.as_str() {
                 "" if request.route.is_empty() => return None,
                 "" => None,
@@ -73,7 +88,19 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
     };
     let record = match mode {
         pb::Mode::CheckOnly => Record::Nothing,
-        pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::AuthenticateOnly => Record::Use,
+        pb::Mode::Unspecified
+        | pb::Mode::Charge
+        | pb::Mode::AuthenticateOnly
+        | pb::Mode::Reserve => Record::Use,
+    };
+    let cost = match request.cost {
+        None => 1,
+        Some(cost) => cost_in(cost)?,
+    };
+    let reserve = match (mode, request.reservation_ttl) {
+        (pb::Mode::Reserve, ttl) => Some(ttl_in(ttl)?),
+        (_, None) => None,
+        (_, Some(_)) => return None,
     };
     Some(AuthorizeParts {
         presented: &request.key,
@@ -81,7 +108,30 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
         revision_min: request.min_revision,
         record,
         explain: if request.explain { Explain::Yes } else { Explain::No },
+        cost,
+        reserve,
     })
+}
+
+/// What a request costs.
+fn cost_in(cost: i64) -> Option<u32> {
+    u32::try_from(cost).ok().filter(|cost| *cost <= COST_MAX)
+}
+
+/// How long a reservation lasts.
+fn ttl_in(ttl: Option<prost_types::Duration>) -> Option<Duration> {
+    let Some(ttl) = ttl else { return Some(RESERVATION_TIME) };
+    duration_from_pb(ttl).filter(|ttl| (RESERVATION_TIME_MIN..=RESERVATION_TIME_MAX).contains(ttl))
+}
+
+/// `Settle`.
+pub(in crate::rpc) fn settlement(
+    request: &pb::SettleRequest,
+) -> Result<(ReservationId, u32), Status> {
+    let mut violations = Violations::default();
+    let id = violations.required("reservation", &request.reservation, ReservationId::parse);
+    let cost = violations.check("actual_cost", cost_in(request.actual_cost).ok_or(INVALID_COST));
+    violations.finish(id.zip(cost))
 }
 
 const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
@@ -102,6 +152,15 @@ fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
     violations.optional(&field("client_address"), &request.client_address, |text| {
         text.parse::<IpAddr>().or(Err("must be an IPv4 or IPv6 address, without a port"))
     });
+    if request.cost.is_some_and(|cost| cost_in(cost).is_none()) {
+        violations.add(field("cost"), INVALID_COST);
+    }
+    let reserves = pb::Mode::try_from(request.mode) == Ok(pb::Mode::Reserve);
+    if request.reservation_ttl.is_some() && !reserves {
+        violations.add(field("reservation_ttl"), "is for mode RESERVE");
+    } else if ttl_in(request.reservation_ttl).is_none() {
+        violations.add(field("reservation_ttl"), "must be 1 millisecond to 1 hour");
+    }
     if request.min_revision < 0 {
         violations.add(field("min_revision"), "must not be negative");
     }
@@ -128,7 +187,11 @@ fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
 }
 
 /// The answer to a request.
-pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::AuthorizeResponse {
+pub(in crate::rpc) fn outcome_to_pb(
+    outcome: &Outcome,
+    id: String,
+    now: Timestamp,
+) -> pb::AuthorizeResponse {
     let (allowed, http_status, reason) = match outcome.decision {
         Decision::Allow => (true, 200, pb::Reason::Unspecified),
         Decision::Deny(reason) => (false, i32::from(reason.http_status()), reason_to_pb(reason)),
@@ -151,6 +214,16 @@ pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::Author
         let labels = key.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         response.labels = labels.collect();
     }
+    if let Some(verdict) = &outcome.verdict {
+        let readings = verdict.readings.iter();
+        response.limits = readings.map(|reading| reading_to_pb(reading, now)).collect();
+        response.limits_degraded = verdict.degraded;
+    }
+    response.retry_after = outcome.retry_after.map(duration_to_pb);
+    response.reservation = outcome.reservation.map(|(id, end)| pb::Reservation {
+        id: id.to_string(),
+        expire_time: Some(time_to_pb(end)),
+    });
     response.explanation = outcome.explanation.as_deref().map(explanation_to_pb);
     response
 }
@@ -171,5 +244,9 @@ pub(in crate::rpc) const fn reason_to_pb(reason: Reason) -> pb::Reason {
         Reason::CustomerDenied => pb::Reason::CustomerDenied,
         Reason::RouteDenied => pb::Reason::RouteDenied,
         Reason::PermissionDenied => pb::Reason::PermissionDenied,
+        Reason::FailuresThrottled => pb::Reason::FailuresThrottled,
+        Reason::RateLimited => pb::Reason::RateLimited,
+        Reason::QuotaExhausted => pb::Reason::QuotaExhausted,
+        Reason::ConcurrencyExceeded => pb::Reason::ConcurrencyExceeded,
     }
 }

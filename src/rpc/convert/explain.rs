@@ -57,6 +57,7 @@ fn check_to_pb(explained: &Explained) -> pb::CheckResult {
         Check::Customer => pb::Check::Customer,
         Check::Route => pb::Check::Route,
         Check::Permission => pb::Check::Permission,
+        Check::Limits => pb::Check::Limits,
     };
     let (outcome, reason) = match explained.finding {
         Finding::Passed => (pb::CheckOutcome::Passed, pb::Reason::Unspecified),

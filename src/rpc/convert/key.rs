@@ -1,6 +1,8 @@
 //! Keys, outward.
 
-use super::{access::permission_names, deleted_group_names, group_names, time_to_pb};
+use super::{
+    access::permission_names, deleted_group_names, group_names, limits::limits_to_pb, time_to_pb,
+};
 use crate::{
     model::{
         catalogue::Catalogue,
@@ -56,6 +58,7 @@ pub(in crate::rpc) fn key_to_pb(
         managed_by: settings.managed_by.map(|manager| manager.to_string()).unwrap_or_default(),
         allow_self_regenerate: settings.self_regenerate,
         delegation: settings.delegation.as_ref().map(delegation_to_pb),
+        limits: limits_to_pb(&settings.limits),
         template: key.template.as_ref().map(ToString::to_string).unwrap_or_default(),
         permission_names: permission_names(&settings.grants, catalogue),
     }

@@ -4,6 +4,7 @@ pub(super) mod access;
 mod decision;
 mod explain;
 mod key;
+mod limits;
 mod list;
 mod request;
 mod settings;
@@ -13,9 +14,10 @@ use std::{str::FromStr, time::Duration};
 use tonic::Status;
 use tonic_types::FieldViolation;
 
-pub(super) use decision::{AuthorizeParts, outcome_to_pb, reason_to_pb};
+pub(super) use decision::{AuthorizeParts, outcome_to_pb, reason_to_pb, settlement};
 pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};
+pub(super) use limits::limits_to_pb;
 pub(super) use list::{ListParts, page_to_pb};
 pub(super) use request::{
     delete, lookup, parse_id, regenerate, regenerate_own, revoke, revoke_own, target,

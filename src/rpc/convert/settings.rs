@@ -27,7 +27,7 @@ use crate::{
 
 const PATHS: &str = "display_name, description, permissions, route_rules, not_before_time, \
                      expire_time, labels, user, groups, customers, allowed_addresses, \
-                     denied_addresses, managed_by, allow_self_regenerate, delegation";
+                     denied_addresses, managed_by, allow_self_regenerate, delegation, limits";
 
 /// `CreateKey`.
 pub(in crate::rpc) fn create(request: &pb::CreateKeyRequest) -> Result<CreateKey, Status> {
@@ -96,6 +96,7 @@ fn settings(violations: &mut Violations, request: &pb::CreateKeyRequest) -> Opti
     let denied = networks(violations, "denied_addresses", &request.denied_addresses);
     let managed_by = violations.optional("managed_by", &request.managed_by, KeyId::parse);
     let delegation = delegation(violations, "delegation", request.delegation.as_ref());
+    let limits = violations.limits("limits", &request.limits);
     Some(Settings {
         display_name: DisplayName::parse(name).ok()?,
         description: description?,
@@ -110,6 +111,7 @@ fn settings(violations: &mut Violations, request: &pb::CreateKeyRequest) -> Opti
         managed_by,
         self_regenerate: request.allow_self_regenerate,
         delegation,
+        limits: limits?,
     })
 }
 
@@ -181,6 +183,7 @@ fn take_field(violations: &mut Violations, patch: &mut Patch, field: &str, key: 
         "delegation" => {
             patch.delegation = Some(delegation(violations, &at, key.delegation.as_ref()));
         }
+        "limits" => patch.limits = violations.limits(&at, &key.limits),
         _ => violations.unknown_path(field, PATHS),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use tokio_postgres::Row;
 
-use super::{Created, Listed, Stored, Value, disabled_at, parsed, record, text};
+use super::{Created, Listed, Stored, Value, disabled_at, limits, parsed, record, text, texts};
 use crate::{
     model::{
         domain::Domain,
@@ -19,7 +19,7 @@ const TABLE: &str = "domain";
 
 macro_rules! columns {
     () => {
-        "t.name, t.display_name, t.description, t.disabled_at, t.created_at, t.updated_at,
+        "t.name, t.display_name, t.description, t.limits, t.disabled_at, t.created_at, t.updated_at,
          t.version FROM keyward.domain AS t"
     };
 }
@@ -31,7 +31,8 @@ impl Stored for Domain {
         UPDATE keyward.domain SET updated_at = $4, version = $5, display_name = $6,
             description = $7,
             disabled_at = CASE WHEN $8::timestamptz IS NULL THEN NULL
-                ELSE coalesce(disabled_at, $8) END
+                ELSE coalesce(disabled_at, $8) END,
+            limits = $9
         WHERE name = $1";
 
     fn name(&self) -> ThingName {
@@ -51,6 +52,7 @@ impl Stored for Domain {
             text(self.display_name.as_str()),
             text(self.description.as_str()),
             disabled_at(self.disabled, &self.record),
+            texts(self.limits.iter()),
         ]
     }
 
@@ -60,6 +62,7 @@ impl Stored for Domain {
             name: parsed(row, TABLE, "name", DomainName::parse)?,
             display_name: parsed(row, TABLE, "display_name", DisplayName::parse)?,
             description: parsed(row, TABLE, "description", Prose::parse)?,
+            limits: limits(row, TABLE)?,
             disabled: disabled_at.is_some(),
             record: record(row, TABLE)?,
         })
@@ -69,6 +72,7 @@ impl Stored for Domain {
         json!({
             "display_name": self.display_name.as_str(),
             "description": self.description.as_str(),
+            "limits": self.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "disabled": self.disabled,
             "version": self.record.version,
         })
@@ -91,8 +95,9 @@ impl Created for Domain {
     const INSERT: &'static str = "-- domain.insert
         WITH made AS (
             INSERT INTO keyward.domain
-                (name, created_at, updated_at, version, display_name, description, disabled_at)
-            VALUES ($1, $3, $4, $5, $6, $7, $8)
+                (name, created_at, updated_at, version, display_name, description, disabled_at,
+                limits)
+            VALUES ($1, $3, $4, $5, $6, $7, $8, $9)
             RETURNING name
         ), routes AS (
             INSERT INTO keyward.route_map (domain, entries, created_at, updated_at, version)

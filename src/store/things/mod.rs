@@ -1,6 +1,7 @@
 //! Things other than keys, all stored in the same way: found by name, with an etag, in pages.
 
 mod catalogue;
+mod customer;
 mod domain;
 mod environment;
 mod group;
@@ -17,6 +18,7 @@ use tokio_postgres::{
 use crate::{
     model::{
         group::{GroupRef, Groups},
+        limit::Limits,
         list::{ThingFilter, ThingPage},
         name::{DomainName, GroupName},
         permission::Grants,
@@ -197,6 +199,13 @@ pub(super) fn grants(
     column: &'static str,
 ) -> Result<Grants, StoreError> {
     parsed(row, table, column, |texts: Vec<&str>| Grants::parse(&texts).map_err(|(_, error)| error))
+}
+
+/// Reads a column of limits.
+pub(super) fn limits(row: &Row, table: &'static str) -> Result<Limits, StoreError> {
+    parsed(row, table, "limits", |texts: Vec<&str>| {
+        Limits::parse(&texts).map_err(|(_, error)| error)
+    })
 }
 
 /// The columns that [`groups`] reads, of a table that has groups.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio_postgres::{Row, types::Type};
 
-use super::{Created, Deleted, Listed, Stored, Value, grants, parsed, record, text, texts};
+use super::{Created, Deleted, Listed, Stored, Value, grants, limits, parsed, record, text, texts};
 use crate::{
     model::{
         name::{EnvironmentName, TemplateName},
@@ -21,7 +21,7 @@ const TABLE: &str = "template";
 macro_rules! columns {
     () => {
         "t.name, t.display_name, t.description, t.required_permissions, t.optional_permissions,
-         t.environment, t.lifetime_seconds, t.created_at, t.updated_at, t.version
+         t.environment, t.lifetime_seconds, t.limits, t.created_at, t.updated_at, t.version
          FROM keyward.template AS t"
     };
 }
@@ -32,7 +32,7 @@ impl Stored for Template {
     const UPDATE: &'static str = "-- template.update
         UPDATE keyward.template SET updated_at = $4, version = $5, display_name = $6,
             description = $7, required_permissions = $8, optional_permissions = $9,
-            environment = $10, lifetime_seconds = $11
+            environment = $10, lifetime_seconds = $11, limits = $12
         WHERE name = $2";
 
     fn name(&self) -> ThingName {
@@ -55,6 +55,7 @@ impl Stored for Template {
             texts(self.permissions.optional.iter()),
             text(self.environment.as_ref().map(EnvironmentName::as_str)),
             (Box::new(self.lifetime.map(seconds)), Type::INT8),
+            texts(self.limits.iter()),
         ]
     }
 
@@ -74,6 +75,7 @@ impl Stored for Template {
                 optional: grants(row, TABLE, "optional_permissions")?,
             },
             environment: environment.map(EnvironmentName::from_stored),
+            limits: limits(row, TABLE)?,
             lifetime: lifetime.transpose()?,
             record: record(row, TABLE)?,
         })
@@ -87,6 +89,7 @@ impl Stored for Template {
             "optional_permissions": self.permissions.optional.iter().collect::<Vec<_>>(),
             "default_environment": self.environment.as_ref().map(EnvironmentName::as_str),
             "lifetime_seconds": self.lifetime.map(seconds),
+            "limits": self.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "version": self.record.version,
         })
     }
@@ -106,8 +109,9 @@ impl Listed for Template {
 impl Created for Template {
     const INSERT: &'static str = "-- template.insert
         INSERT INTO keyward.template (name, created_at, updated_at, version, display_name,
-            description, required_permissions, optional_permissions, environment, lifetime_seconds)
-        VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            description, required_permissions, optional_permissions, environment, lifetime_seconds,
+            limits)
+        VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         RETURNING 0::int8 AS uid";
 }
 

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::{
     Created, Deleted, Listed, Stored, Value, disabled_at, grants, group_columns, group_uids,
-    groups, kind_text, parsed, record, text, texts,
+    groups, kind_text, limits, parsed, record, text, texts,
 };
 use crate::{
     model::{
@@ -24,7 +24,7 @@ macro_rules! columns {
     () => {
         concat!(
             "t.uid, t.domain, t.id, t.kind, t.display_name, t.description, t.permissions,
-             t.disabled_at, t.created_at, t.updated_at, t.version, ",
+             t.limits, t.disabled_at, t.created_at, t.updated_at, t.version, ",
             group_columns!("t"),
             " FROM keyward.domain_user AS t WHERE t.deleted_at IS NULL"
         )
@@ -39,7 +39,8 @@ impl Stored for User {
         UPDATE keyward.domain_user SET updated_at = $4, version = $5, display_name = $7,
             description = $8, permissions = $9, groups = $10,
             disabled_at = CASE WHEN $11::timestamptz IS NULL THEN NULL
-                ELSE coalesce(disabled_at, $11) END
+                ELSE coalesce(disabled_at, $11) END,
+            limits = $12
         WHERE domain = $1 AND id = $2 AND kind = $6 AND deleted_at IS NULL";
 
     fn name(&self) -> ThingName {
@@ -70,6 +71,7 @@ impl Stored for User {
             texts(self.grants.iter()),
             group_uids(&self.groups),
             disabled_at(self.disabled, &self.record),
+            texts(self.limits.iter()),
         ]
     }
 
@@ -89,6 +91,7 @@ impl Stored for User {
             description: parsed(row, TABLE, "description", Prose::parse)?,
             grants: grants(row, TABLE, "permissions")?,
             groups: groups(row, TABLE)?,
+            limits: limits(row, TABLE)?,
             disabled: disabled_at.is_some(),
             record: record(row, TABLE)?,
         })
@@ -102,6 +105,7 @@ impl Stored for User {
             "description": self.description.as_str(),
             "permissions": self.grants.iter().collect::<Vec<_>>(),
             "groups": self.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
+            "limits": self.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "disabled": self.disabled,
             "version": self.record.version,
         })
@@ -127,8 +131,8 @@ impl Listed for User {
 impl Created for User {
     const INSERT: &'static str = "-- user.insert
         INSERT INTO keyward.domain_user (domain, id, created_at, updated_at, version, kind,
-            display_name, description, permissions, groups, disabled_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            display_name, description, permissions, groups, disabled_at, limits)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         RETURNING uid";
 }
 

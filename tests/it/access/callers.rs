@@ -27,6 +27,7 @@ async fn assert_untouched(site: &Site, things: &Things) {
     assert_eq!(things.user.get(access).await.unwrap(), things.user);
     assert_eq!(things.group.get(access).await.unwrap(), things.group);
     assert_eq!(things.template.get(access).await.unwrap(), things.template);
+    assert_eq!(things.customer.get(access).await.unwrap(), things.customer);
 }
 
 #[tokio::test]
@@ -70,12 +71,12 @@ async fn with_the_permission_of_one_call_no_other_is_answered() {
 async fn trying_takes_the_same_permission_as_doing() {
     let site = Site::shared();
     let things = Things::new(&site).await;
-    let nouns = ["domains", "environments", "users", "groups", "routes", "templates"];
+    let nouns = ["domains", "environments", "users", "groups", "routes", "templates", "customers"];
     let readers: Vec<_> = nouns.iter().map(|noun| format!("keyward.{noun}.read")).collect();
     let readers: Vec<_> = readers.iter().map(String::as_str).collect();
     let token = site.operator(&readers).await.made.token;
     let access = &mut site.server.access_as(&token);
-    let Things { domain, environment, user, group, template, .. } = &things;
+    let Things { domain, environment, user, group, template, customer, .. } = &things;
     let catalogue = pb::UpdateCatalogueRequest {
         catalogue: Some(pb::Catalogue::default()),
         validate_only: true,
@@ -100,6 +101,9 @@ async fn trying_takes_the_same_permission_as_doing() {
         (template.create(access, true).await.map(drop), "templates.write"),
         (template.update(access, description, true).await.map(drop), "templates.write"),
         (template.delete(access, true).await.map(drop), "templates.delete"),
+        (customer.create(access, true).await.map(drop), "customers.write"),
+        (customer.update(access, description, true).await.map(drop), "customers.write"),
+        (customer.delete(access, true).await.map(drop), "customers.delete"),
     ] {
         assert_not_permitted(result, &format!("keyward.{needed}"));
     }

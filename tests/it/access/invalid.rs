@@ -7,6 +7,7 @@ use tonic::Code;
 use super::{Removable, Thing, group_of, made, mask, texts};
 use crate::support::{
     client::{Access, assert_invalid, assert_status},
+    limits,
     operator::Site,
 };
 
@@ -55,6 +56,10 @@ fn bad_names() -> Vec<String> {
     strings(["", "A", "1a", "-a", "a b", " a", "a_b", "a.b", "ä", "a\n", &"a".repeat(64)])
 }
 
+fn bad_customers() -> Vec<String> {
+    strings(["", " ", "a b", "a\t", "a\n", "ä", "\u{7f}", &"a".repeat(129)])
+}
+
 fn bad_display_names() -> Vec<String> {
     strings(["", " a", "a ", "a\nb", "\u{7f}", &"é".repeat(101)])
 }
@@ -92,10 +97,21 @@ macro_rules! texts_of {
     }};
 }
 
+macro_rules! limits_of {
+    () => {
+        limits::bad().into_iter().map(|(list, told)| Bad {
+            path: "limits",
+            told: format!("limits{told}"),
+            spoil: Box::new(move |thing: &mut Self| thing.limits.clone_from(&list)),
+        })
+    };
+}
+
 impl Spoilt for pb::Domain {
     fn bad() -> Vec<Bad<Self>> {
         let mut all = bad("name", bad_names(), |t: &mut Self, v| t.name = v);
         all.extend(texts_of!());
+        all.extend(limits_of!());
         all
     }
 }
@@ -127,6 +143,7 @@ impl Spoilt for pb::User {
             (many, 10),
         ];
         all.extend(bad_list("groups", groups, |t: &mut Self, v| t.groups = v));
+        all.extend(limits_of!());
         all
     }
 }
@@ -157,6 +174,18 @@ impl Spoilt for pb::Template {
         let lifetimes = [(0, 0), (-1, 0), (1, 1), (century + 1, 0), (i64::MAX, 0), (0, -1)];
         let lifetimes = lifetimes.map(|(seconds, nanos)| Some(Duration { seconds, nanos }));
         all.extend(bad("default_lifetime", lifetimes, |t: &mut Self, v| t.default_lifetime = v));
+        all.extend(limits_of!());
+        all
+    }
+}
+
+impl Spoilt for pb::Customer {
+    fn bad() -> Vec<Bad<Self>> {
+        let domains = bad_names().into_iter().filter(|name| !name.is_empty());
+        let mut all = bad("domain", domains, |t: &mut Self, v| t.domain = v);
+        all.extend(bad("id", bad_customers(), |t: &mut Self, v| t.id = v));
+        all.extend(texts_of!());
+        all.extend(limits_of!());
         all
     }
 }
@@ -274,6 +303,7 @@ for_kinds! {
     bad_values_of_users_are_told User;
     bad_values_of_groups_are_told PermissionGroup;
     bad_values_of_templates_are_told Template;
+    bad_values_of_customers_are_told Customer;
 }
 
 /// A request in which only this is set.
@@ -310,6 +340,11 @@ async fn what_is_missing_is_told() {
         create_user CreateUserRequest {} ["user"];
         create_permission_group CreatePermissionGroupRequest {} ["group"];
         create_template CreateTemplateRequest {} ["template"];
+        create_customer CreateCustomerRequest {} ["customer"];
+        update_customer UpdateCustomerRequest { update_mask: mask.clone() } ["customer.id"];
+        update_customer UpdateCustomerRequest {} ["customer.id", "update_mask"];
+        get_quota_usage GetQuotaUsageRequest {} ["owner"];
+        adjust_quota AdjustQuotaRequest {} ["owner", "quota", "used"];
         update_domain UpdateDomainRequest { update_mask: mask.clone() } ["domain.name"];
         update_environment UpdateEnvironmentRequest { update_mask: mask.clone() }
             ["environment.name"];
@@ -361,6 +396,9 @@ async fn names_and_etags_that_cannot_be_are_told() {
             list_users ListUsersRequest { domain: domain() } ["domain"];
             list_users ListUsersRequest { group: domain() } ["group"];
             list_permission_groups ListPermissionGroupsRequest { domain: domain() } ["domain"];
+            get_customer GetCustomerRequest { domain: domain() } ["domain", "id"];
+            delete_customer DeleteCustomerRequest { domain: domain() } ["domain", "id"];
+            list_customers ListCustomersRequest { domain: domain() } ["domain"];
         }
     }
     for id in ["", "a b", "ä", "a/b", &"a".repeat(129)] {
@@ -370,6 +408,13 @@ async fn names_and_etags_that_cannot_be_are_told() {
             disable_user DisableUserRequest { id: id(), etag: etag() } ["id", "etag"];
             enable_user EnableUserRequest { id: id(), etag: etag() } ["id", "etag"];
             delete_user DeleteUserRequest { id: id(), etag: etag() } ["id", "etag"];
+        }
+    }
+    for id in bad_customers() {
+        let id = || id.clone();
+        refused! { access:
+            get_customer GetCustomerRequest { id: id() } ["id"];
+            delete_customer DeleteCustomerRequest { id: id(), etag: etag() } ["id", "etag"];
         }
     }
 }
@@ -393,6 +438,9 @@ async fn list_requests_that_cannot_be_are_told() {
             ["page_size", "domain", "search", "kind", "group", "page_token"];
         list_users ListUsersRequest { kind: -1 } ["kind"];
         list_permission_groups ListPermissionGroupsRequest
+            { page_size: -1, search: search(), page_token: "e30".into(), domain: "A".into() }
+            ["page_size", "domain", "search", "page_token"];
+        list_customers ListCustomersRequest
             { page_size: -1, search: search(), page_token: "e30".into(), domain: "A".into() }
             ["page_size", "domain", "search", "page_token"];
         list_templates ListTemplatesRequest
@@ -447,6 +495,16 @@ async fn the_largest_values_are_taken() {
         ..pb::PermissionGroup::default()
     };
     group.create(access, true).await.unwrap();
+    let customer = pb::Customer {
+        id: "~".repeat(128),
+        display_name: display_name.clone(),
+        description: description.clone(),
+        limits: limits::extreme()[2].clone(),
+        ..pb::Customer::default()
+    };
+    let customer = made(&site, customer).await;
+    assert_eq!(customer.domain, "default");
+    customer.delete(access, false).await.unwrap();
     for seconds in [1, 100 * 366 * 24 * 60 * 60] {
         let template = pb::Template {
             name: name.clone(),

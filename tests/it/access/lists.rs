@@ -67,6 +67,8 @@ listed! {
         |domain, name| { domain: domain.into(), name: name.into() } [domain, name];
     Template templates list_templates ListTemplatesRequest []
         |domain, name| { name: name.into() } [name];
+    Customer customers list_customers ListCustomersRequest [domain]
+        |domain, name| { domain: domain.into(), id: name.into() } [domain, id];
 }
 
 /// All pages of a list, each of the size that is asked for, the last one perhaps shorter.
@@ -88,6 +90,7 @@ async fn all<T: Listed>(access: &mut Access, asked: &Asked) -> Vec<T> {
 /// Names whose byte order is not that of dictionaries.
 const NAMES: [&str; 8] = ["b", "a", "a-b", "ab", "a0", "a-", "aa", "z9"];
 const MORE_IDS: [&str; 6] = ["B", "a.b", "a@b", "a_b", "Z", "0"];
+const MORE_CUSTOMERS: [&str; 8] = ["B", "a/b", "/", "a,b", "*", "~", "\"\\\"", "%41"];
 
 async fn pages<T: Listed>() {
     let site = Site::start(&[]).await;
@@ -97,9 +100,13 @@ async fn pages<T: Listed>() {
         made(&site, domain).await;
     }
     let there = all::<T>(access, &Asked::default()).await.len();
-    let of_domains = T::PATHS.contains(&"permissions");
+    let of_domains = ["user", "group", "customer"].contains(&T::FIELD);
     let domains = if of_domains { &["x-1", "default", "x"][..] } else { &[""] };
-    let more = if T::FIELD == "user" { &MORE_IDS[..] } else { &[] };
+    let more = match T::FIELD {
+        "user" => &MORE_IDS[..],
+        "customer" => &MORE_CUSTOMERS,
+        _ => &[],
+    };
     let mut things = vec![];
     for domain in domains {
         for (at, name) in NAMES.iter().chain(more).enumerate() {
@@ -204,6 +211,7 @@ for_kinds! {
     users_are_listed_by_domain_and_id_in_pages_of_any_size User;
     groups_are_listed_by_domain_and_name_in_pages_of_any_size PermissionGroup;
     templates_are_listed_by_name_in_pages_of_any_size Template;
+    customers_are_listed_by_domain_and_id_in_pages_of_any_size Customer;
 }
 
 #[tokio::test]

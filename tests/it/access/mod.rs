@@ -1,14 +1,20 @@
-//! `AccessAdmin`, call by call: domains, environments, users, groups, route maps, catalogues, templates.
+//! `AccessAdmin`, call by call: domains, environments, users, groups, route maps, catalogues, templates,
+//! customers, quotas.
 
 mod callers;
 mod catalogues;
+mod customers;
 mod domains;
 mod down;
 mod environments;
 mod from_template;
 mod groups;
 mod invalid;
+mod limits;
 mod lists;
+mod quota_callers;
+mod quota_races;
+mod quotas;
 mod races;
 mod route_maps;
 mod rpcs;
@@ -134,13 +140,13 @@ macro_rules! things {
 }
 
 things! {
-    Domain domain [name] [display_name description]
+    Domain domain [name] [display_name description limits]
         create_domain CreateDomainRequest get_domain GetDomainRequest
         update_domain UpdateDomainRequest;
     Environment environment [name] [tag display_name description]
         create_environment CreateEnvironmentRequest get_environment GetEnvironmentRequest
         update_environment UpdateEnvironmentRequest;
-    User user [domain id] [display_name description permissions groups]
+    User user [domain id] [display_name description permissions groups limits]
         create_user CreateUserRequest get_user GetUserRequest
         update_user UpdateUserRequest;
     PermissionGroup group [domain name] [display_name description permissions]
@@ -149,9 +155,12 @@ things! {
         update_permission_group UpdatePermissionGroupRequest;
     Template template [name]
         [display_name description required_permissions optional_permissions default_environment
-         default_lifetime]
+         default_lifetime limits]
         create_template CreateTemplateRequest get_template GetTemplateRequest
         update_template UpdateTemplateRequest;
+    Customer customer [domain id] [display_name description limits]
+        create_customer CreateCustomerRequest get_customer GetCustomerRequest
+        update_customer UpdateCustomerRequest;
 }
 
 macro_rules! removable {
@@ -178,6 +187,7 @@ removable! {
     User delete_user DeleteUserRequest [domain id etag] [];
     PermissionGroup delete_permission_group DeletePermissionGroupRequest [domain name etag] [force];
     Template delete_template DeleteTemplateRequest [name etag] [];
+    Customer delete_customer DeleteCustomerRequest [domain id etag] [];
 }
 
 fn mask(paths: &[&str]) -> FieldMask {

@@ -1,13 +1,15 @@
 //! Every call of the service, well-formed, on things that are made for it.
 
-use keyward::rpc::pb;
+use keyward::rpc::pb::{
+    self, adjust_quota_request::Adjustment, limit_owner::Thing as LimitedThing,
+};
 use tonic::Status;
 
 use super::{Removable, Thing, fresh, made, present};
 use crate::support::{client::Access, operator::Site};
 
 /// The calls and the permission that each needs.
-pub(super) const RPCS: [(&str, &str); 32] = [
+pub(super) const RPCS: [(&str, &str); 39] = [
     ("CreateDomain", "keyward.domains.write"),
     ("GetDomain", "keyward.domains.read"),
     ("ListDomains", "keyward.domains.read"),
@@ -40,6 +42,14 @@ pub(super) const RPCS: [(&str, &str); 32] = [
     ("ListTemplates", "keyward.templates.read"),
     ("UpdateTemplate", "keyward.templates.write"),
     ("DeleteTemplate", "keyward.templates.delete"),
+    ("CreateCustomer", "keyward.customers.write"),
+    ("GetCustomer", "keyward.customers.read"),
+    ("ListCustomers", "keyward.customers.read"),
+    ("UpdateCustomer", "keyward.customers.write"),
+    // of the customer; of other things in `quota_callers`
+    ("GetQuotaUsage", "keyward.customers.read"),
+    ("AdjustQuota", "keyward.customers.write"),
+    ("DeleteCustomer", "keyward.customers.delete"),
 ];
 
 /// What calls are made on: one thing of each kind, and one of each that is not made yet.
@@ -49,7 +59,18 @@ pub(super) struct Things {
     pub(super) user: pb::User,
     pub(super) group: pb::PermissionGroup,
     pub(super) template: pb::Template,
-    new: (pb::Domain, pb::Environment, pb::User, pb::PermissionGroup, pb::Template),
+    pub(super) customer: pb::Customer,
+    new: New,
+}
+
+/// One of each kind that is not made yet.
+struct New {
+    domain: pb::Domain,
+    environment: pb::Environment,
+    user: pb::User,
+    group: pb::PermissionGroup,
+    template: pb::Template,
+    customer: pb::Customer,
 }
 
 impl Things {
@@ -61,13 +82,15 @@ impl Things {
             user: made(site, pb::User::whole(site).await).await,
             group: made(site, group.clone()).await,
             template: made(site, pb::Template::whole(site).await).await,
-            new: (
-                pb::Domain::whole(site).await,
-                pb::Environment::whole(site).await,
-                pb::User::whole(site).await,
-                pb::PermissionGroup { name: fresh("group"), ..group },
-                pb::Template::whole(site).await,
-            ),
+            customer: made(site, pb::Customer::whole(site).await).await,
+            new: New {
+                domain: pb::Domain::whole(site).await,
+                environment: pb::Environment::whole(site).await,
+                user: pb::User::whole(site).await,
+                group: pb::PermissionGroup { name: fresh("group"), ..group },
+                template: pb::Template::whole(site).await,
+                customer: pb::Customer::whole(site).await,
+            },
         }
     }
 
@@ -112,8 +135,27 @@ impl Things {
                 let request = pb::EnableUserRequest { domain, id, etag: String::new() };
                 access.enable_user(request).await.map(drop)
             }
+            "GetQuotaUsage" => {
+                let request = pb::GetQuotaUsageRequest { owner: Some(self.owner()) };
+                access.get_quota_usage(request).await.map(drop)
+            }
+            "AdjustQuota" => {
+                let request = pb::AdjustQuotaRequest {
+                    owner: Some(self.owner()),
+                    quota: "much".into(),
+                    adjustment: Some(Adjustment::Used(7)),
+                    validate_only: false,
+                };
+                access.adjust_quota(request).await.map(drop)
+            }
             _ => self.usual_call(access, rpc).await,
         }
+    }
+
+    /// The customer, as what has limits.
+    fn owner(&self) -> pb::LimitOwner {
+        let pb::Customer { domain, id, .. } = self.customer.clone();
+        pb::LimitOwner { domain, thing: Some(LimitedThing::Customer(id)) }
     }
 
     /// One of those that most kinds have.
@@ -130,11 +172,15 @@ impl Things {
                 present(&self.group).delete(access, false).await.map(drop)
             }
             ("Delete", "Template") => present(&self.template).delete(access, false).await.map(drop),
-            (_, "Domain") => usual(access, verb, &self.domain, &self.new.0).await,
-            (_, "Environment") => usual(access, verb, &self.environment, &self.new.1).await,
-            (_, "User") => usual(access, verb, &self.user, &self.new.2).await,
-            (_, "PermissionGroup") => usual(access, verb, &self.group, &self.new.3).await,
-            (_, "Template") => usual(access, verb, &self.template, &self.new.4).await,
+            ("Delete", "Customer") => present(&self.customer).delete(access, false).await.map(drop),
+            (_, "Domain") => usual(access, verb, &self.domain, &self.new.domain).await,
+            (_, "Environment") => {
+                usual(access, verb, &self.environment, &self.new.environment).await
+            }
+            (_, "User") => usual(access, verb, &self.user, &self.new.user).await,
+            (_, "PermissionGroup") => usual(access, verb, &self.group, &self.new.group).await,
+            (_, "Template") => usual(access, verb, &self.template, &self.new.template).await,
+            (_, "Customer") => usual(access, verb, &self.customer, &self.new.customer).await,
             _ => panic!("{rpc}"),
         }
     }
@@ -166,6 +212,7 @@ async fn list(access: &mut Access, kind: &str) -> Result<(), Status> {
             access.list_permission_groups(request).await.map(drop)
         }
         "Templates" => access.list_templates(pb::ListTemplatesRequest::default()).await.map(drop),
+        "Customers" => access.list_customers(pb::ListCustomersRequest::default()).await.map(drop),
         _ => panic!("{kind}"),
     }
 }

@@ -4,13 +4,14 @@ use keyward::rpc::pb;
 use prost_types::Duration;
 
 use super::{fresh, fresh_tag, made, texts};
-use crate::support::operator::Site;
+use crate::support::{limits::of_each_kind, operator::Site};
 
 pub(super) async fn domain(_site: &Site) -> pb::Domain {
     pb::Domain {
         name: fresh("domain"),
         display_name: "Käse & Co".into(),
         description: "Line one.\n\tLine two.".into(),
+        limits: of_each_kind(),
         ..pb::Domain::default()
     }
 }
@@ -35,6 +36,7 @@ pub(super) async fn user(site: &Site) -> pb::User {
         description: "Books rooms.".into(),
         permissions: texts(&["systems", "*.read"]),
         groups: vec![group.name],
+        limits: of_each_kind(),
         ..pb::User::default()
     }
 }
@@ -59,16 +61,43 @@ pub(super) async fn template(_site: &Site) -> pb::Template {
         optional_permissions: texts(&["doors.write"]),
         default_environment: "staging".into(),
         default_lifetime: Some(Duration { seconds: 3600, nanos: 0 }),
+        limits: of_each_kind(),
         ..pb::Template::default()
+    }
+}
+
+pub(super) async fn customer(_site: &Site) -> pb::Customer {
+    pb::Customer {
+        domain: "default".into(),
+        id: fresh("C/2:~\"%"),
+        display_name: "ACME".into(),
+        description: "Pays.".into(),
+        limits: of_each_kind(),
+        ..pb::Customer::default()
     }
 }
 
 /// Other values for all that can be changed.
 pub(super) mod other {
     use super::{Duration, Site, fresh_tag, made, pb, texts};
+    use crate::support::limits::{daily, fixed, slots, span};
 
     pub(in super::super) async fn domain(thing: &pb::Domain, _site: &Site) -> pb::Domain {
-        pb::Domain { display_name: "Other".into(), description: String::new(), ..thing.clone() }
+        pb::Domain {
+            display_name: "Other".into(),
+            description: String::new(),
+            limits: vec![],
+            ..thing.clone()
+        }
+    }
+
+    pub(in super::super) async fn customer(thing: &pb::Customer, _site: &Site) -> pb::Customer {
+        pb::Customer {
+            display_name: "Other".into(),
+            description: String::new(),
+            limits: vec![fixed("other", 7, span(3600, 0)), slots("at-once", 1)],
+            ..thing.clone()
+        }
     }
 
     pub(in super::super) async fn environment(
@@ -90,6 +119,7 @@ pub(super) mod other {
             description: String::new(),
             permissions: vec![],
             groups: vec![more.name, thing.groups[0].clone()],
+            limits: vec![daily("other", 7)],
             ..thing.clone()
         }
     }
@@ -114,6 +144,7 @@ pub(super) mod other {
             optional_permissions: texts(&["control", "zones"]),
             default_environment: String::new(),
             default_lifetime: Some(Duration { seconds: 1, nanos: 0 }),
+            limits: vec![slots("other", 7)],
             ..thing.clone()
         }
     }
@@ -124,6 +155,7 @@ pub(super) mod snapshot {
     use serde_json::{Value, json};
 
     use super::pb;
+    use crate::support::limits::stored;
 
     fn version(etag: &str) -> i64 {
         let digits: String = etag.chars().skip(1).take_while(char::is_ascii_digit).collect();
@@ -134,7 +166,17 @@ pub(super) mod snapshot {
         json!({
             "display_name": thing.display_name,
             "description": thing.description,
+            "limits": stored(&thing.limits),
             "disabled": thing.disabled,
+            "version": version(&thing.etag),
+        })
+    }
+
+    pub(in super::super) fn customer(thing: &pb::Customer) -> Value {
+        json!({
+            "display_name": thing.display_name,
+            "description": thing.description,
+            "limits": stored(&thing.limits),
             "version": version(&thing.etag),
         })
     }
@@ -156,6 +198,7 @@ pub(super) mod snapshot {
             "description": thing.description,
             "permissions": thing.permissions,
             "groups": thing.groups,
+            "limits": stored(&thing.limits),
             "disabled": thing.disabled,
             "version": version(&thing.etag),
         })
@@ -180,6 +223,7 @@ pub(super) mod snapshot {
             "optional_permissions": thing.optional_permissions,
             "default_environment": environment,
             "lifetime_seconds": thing.default_lifetime.map(|span| span.seconds),
+            "limits": stored(&thing.limits),
             "version": version(&thing.etag),
         })
     }

@@ -93,6 +93,7 @@ for_kinds! { creating:
     a_user_is_made_once_as_asked User;
     a_group_is_made_once_as_asked PermissionGroup;
     a_template_is_made_once_as_asked Template;
+    a_customer_is_made_once_as_asked Customer;
 }
 
 async fn creating_at_once<T: Thing>() {
@@ -115,6 +116,7 @@ for_kinds! { creating_at_once:
     of_several_who_make_a_user_one_wins User;
     of_several_who_make_a_group_one_wins PermissionGroup;
     of_several_who_make_a_template_one_wins Template;
+    of_several_who_make_a_customer_one_wins Customer;
 }
 
 async fn updating<T: Thing>() {
@@ -182,6 +184,7 @@ for_kinds! { updating:
     a_user_changes_in_the_fields_that_are_named User;
     a_group_changes_in_the_fields_that_are_named PermissionGroup;
     a_template_changes_in_the_fields_that_are_named Template;
+    a_customer_changes_in_the_fields_that_are_named Customer;
 }
 
 async fn deleting<T: Removable>() {
@@ -232,4 +235,5 @@ for_kinds! { deleting:
     a_user_is_removed_and_its_id_is_free User;
     a_group_is_removed_and_its_name_is_free PermissionGroup;
     a_template_is_removed_and_its_name_is_free Template;
+    a_customer_is_removed_and_its_id_is_free Customer;
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::support::{
     client::{Admin, create, new_key},
+    limits::{self, stored},
     operator::Site,
 };
 
@@ -152,6 +153,7 @@ async fn an_event_shows_what_the_key_was_and_became() {
         "user": "rich",
         "groups": ["richer", "rich"],
         "customers": ["c-1", "C/2"],
+        "limits": stored(&limits::of_each_kind()),
         "allowed_addresses": ["192.0.2.0/24", "2001:db8::/32"],
         "denied_addresses": ["192.0.2.7"],
         "managed_by": site.root_id().await,

@@ -46,6 +46,7 @@ async fn a_new_key_has_what_was_asked_for() {
     let created = micros(&made.key.create_time.unwrap());
     assert!((begun..=now_micros()).contains(&created));
     let expected = Key {
+        limits: request.limits,
         id: made.key.id.clone(),
         domain: "default".into(),
         environment: request.environment,
@@ -227,6 +228,7 @@ async fn validate_only_checks_everything_and_makes_nothing() {
             denied_addresses: request.denied_addresses.clone(),
             managed_by: request.managed_by.clone(),
             allow_self_regenerate: true,
+            limits: request.limits.clone(),
             ..Key::default()
         }),
         token: String::new(),

@@ -6,6 +6,7 @@ mod create;
 mod down;
 mod invalid;
 mod lifecycle;
+mod limits;
 mod list;
 mod lookup;
 mod regenerate;
@@ -20,6 +21,7 @@ use tonic::{Code, Status};
 use crate::support::{
     client::{Admin, Asker, Made, assert_status, new_key},
     eventually,
+    limits::of_each_kind,
     operator::Site,
 };
 
@@ -52,6 +54,7 @@ fn rich_key(name: &str) -> pb::CreateKeyRequest {
         allowed_addresses: texts(&["192.0.2.0/24", "2001:db8::/32"]),
         denied_addresses: texts(&["192.0.2.7"]),
         allow_self_regenerate: true,
+        limits: of_each_kind(),
         ..new_key(name)
     }
 }

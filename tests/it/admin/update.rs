@@ -8,10 +8,11 @@ use super::{
 };
 use crate::support::{
     client::{assert_invalid, assert_status, create, may_read, new_admin_key, new_key, verdict},
+    limits::daily,
     operator::Site,
 };
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "display_name",
     "description",
     "permissions",
@@ -26,6 +27,7 @@ const PATHS: [&str; 14] = [
     "denied_addresses",
     "managed_by",
     "allow_self_regenerate",
+    "limits",
 ];
 
 /// Takes over one field.
@@ -45,6 +47,7 @@ fn put(into: &mut Key, from: &Key, path: &str) {
         "denied_addresses" => into.denied_addresses.clone_from(&from.denied_addresses),
         "managed_by" => into.managed_by.clone_from(&from.managed_by),
         "allow_self_regenerate" => into.allow_self_regenerate = from.allow_self_regenerate,
+        "limits" => into.limits.clone_from(&from.limits),
         "delegation" => into.delegation.clone_from(&from.delegation),
         _ => panic!("{path}"),
     }
@@ -54,6 +57,7 @@ fn put(into: &mut Key, from: &Key, path: &str) {
 /// [`richest_key`].
 fn other(id: &str, manager: &str) -> Key {
     Key {
+        limits: vec![daily("other", 7)],
         id: id.to_owned(),
         domain: "keyward".into(),
         environment: "development".into(),

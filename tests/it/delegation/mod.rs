@@ -4,6 +4,7 @@ mod admins;
 mod allowed;
 mod foreign;
 mod keys;
+mod limits;
 mod managed;
 mod reads;
 mod things;

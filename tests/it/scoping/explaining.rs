@@ -220,9 +220,10 @@ async fn the_explanation_of_a_request_shows_each_check_and_agrees_with_the_decis
     for (request, expected) in variations(&good) {
         let said = explain(&mut world.admin, &made.key.id, Some(request.clone())).await.unwrap();
         let explanation = said.explanation.unwrap();
-        assert_eq!(explanation.checks.len(), 9);
+        assert_eq!(explanation.checks.len(), 10);
         assert_eq!(checks(&explanation, CheckOutcome::Failed), expected, "{explanation:#?}");
-        assert_eq!(checks(&explanation, CheckOutcome::Skipped), "");
+        // nothing is limited
+        assert_eq!(checks(&explanation, CheckOutcome::Skipped), "LIMITS");
         let decided = world.ask(request).await;
         assert_eq!((explanation.allowed, explanation.reason), (decided.allowed, decided.reason));
         for check in &explanation.checks {
@@ -295,9 +296,9 @@ async fn what_is_not_asked_for_is_skipped() {
         ..may("", "")
     };
     for (id, request, expected) in [
-        (&free.key.id, may("", "systems.read"), "USER ADDRESS CUSTOMER ROUTE"),
-        (&free.key.id, good.clone(), "USER ADDRESS CUSTOMER ROUTE PERMISSION"),
-        (&made.key.id, good, "CUSTOMER ROUTE PERMISSION"),
+        (&free.key.id, may("", "systems.read"), "USER ADDRESS CUSTOMER ROUTE LIMITS"),
+        (&free.key.id, good.clone(), "USER ADDRESS CUSTOMER ROUTE PERMISSION LIMITS"),
+        (&made.key.id, good, "CUSTOMER ROUTE PERMISSION LIMITS"),
     ] {
         let said = explain(&mut world.admin, id, Some(request)).await.unwrap();
         let explanation = said.explanation.unwrap();

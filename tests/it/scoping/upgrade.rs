@@ -1,4 +1,4 @@
-//! A database of the version before, and its keys.
+//! Databases of versions before, and their keys.
 
 use keyward::{
     model::secret::{Brand, Pepper, PresentedKey},
@@ -13,11 +13,16 @@ use super::{World, may, texts, user_of};
 use crate::support::{
     client::{assert_status, create, new_key},
     database::{Database, PEPPER},
-    log::conclude,
+    limits::daily,
+    log::{change, conclude},
     server::Server,
 };
 
-const FIRST: &str = include_str!("../../../src/store/migrations/0001_keys.sql");
+/// The migrations of versions before.
+const OLD: [(&str, &str); 2] = [
+    ("keys", include_str!("../../../src/store/migrations/0001_keys.sql")),
+    ("access", include_str!("../../../src/store/migrations/0002_access.sql")),
+];
 
 const BASE: &str = "CREATE SCHEMA keyward;
     CREATE TABLE keyward.migration (
@@ -29,7 +34,7 @@ const BASE: &str = "CREATE SCHEMA keyward;
     )";
 
 const RECORD: &str = "INSERT INTO keyward.migration (version, name, checksum, serves_from)
-    VALUES (1, 'keys', sha256(convert_to($1, 'UTF8')), 1)";
+    VALUES ($1, $2, sha256(convert_to($3, 'UTF8')), $1)";
 
 const INSERT: &str = "INSERT INTO keyward.key (id, domain, environment, display_name, description,
         permissions, route_rules, labels, standing, revoke_reason, revoke_comment, revoked_at,
@@ -46,7 +51,7 @@ fn digest(token: &str) -> Vec<u8> {
     presented.digest(&pepper).bytes().to_vec()
 }
 
-/// Stores a key as the version before did. Its token is its name in small letters.
+/// Stores a key as versions before did. Its token is its name in small letters.
 async fn insert(client: &Client, (domain, environment, name): (&str, &str, &str), key: Key) {
     let standing = match key.state() {
         KeyState::Revoked => "revoked",
@@ -64,13 +69,15 @@ async fn insert(client: &Client, (domain, environment, name): (&str, &str, &str)
         .unwrap();
 }
 
-/// A database as the version before left it.
-async fn old_database() -> Database {
+/// A database as an older version left it.
+async fn old_database(version: usize) -> Database {
     let database = Database::empty();
     let mut client = database.connect().await;
     client.batch_execute(BASE).await.unwrap();
-    client.batch_execute(FIRST).await.unwrap();
-    client.execute(RECORD, &[&FIRST]).await.unwrap();
+    for ((name, sql), version) in OLD.iter().take(version).zip(1_i32..) {
+        client.batch_execute(sql).await.unwrap();
+        client.execute(RECORD, &[&version, name, sql]).await.unwrap();
+    }
     let key = |permissions: &[&str]| Key { permissions: texts(permissions), ..Key::default() };
     let ruled = Key { route_rules: texts(&["/a", "GET =/b"]), ..key(&["systems"]) };
     let revoked = Key { state: KeyState::Revoked.into(), ..key(&["systems"]) };
@@ -94,11 +101,19 @@ async fn old_database() -> Database {
 
 #[tokio::test]
 async fn keys_of_the_version_before_work_as_they_did() {
-    let database = old_database().await;
+    work_as_they_did(old_database(2).await).await;
+}
+
+#[tokio::test]
+async fn keys_of_the_version_before_that_one_work_as_they_did() {
+    work_as_they_did(old_database(1).await).await;
+}
+
+async fn work_as_they_did(database: Database) {
     // both migrate, and one does
     let (writer, reader) = tokio::join!(Server::start(&database), Server::start(&database));
     let applied = "SELECT count(*) FROM keyward.migration";
-    assert_eq!(database.number(applied).await, 2);
+    assert_eq!(database.number(applied).await, 3);
     let mut world = World::of(database, writer, reader);
     let routed = |token: &str, method: &str, route: &str| AuthorizeRequest {
         method: method.into(),
@@ -128,7 +143,7 @@ async fn keys_of_the_version_before_work_as_they_did() {
 
 #[tokio::test]
 async fn keys_of_the_version_before_are_changed_like_others() {
-    let database = old_database().await;
+    let database = old_database(1).await;
     let (writer, reader) = tokio::join!(Server::start(&database), Server::start(&database));
     let mut world = World::of(database, writer, reader);
     let request = LookupKeyRequest { token: "old-ruled".into() };
@@ -189,7 +204,7 @@ async fn keys_of_the_version_before_are_changed_like_others() {
 /// is closed to one that may everything.
 #[tokio::test]
 async fn an_admin_key_of_the_version_before_may_what_it_could() {
-    let database = old_database().await;
+    let database = old_database(1).await;
     let client = database.connect().await;
     let reader_key = Key { permissions: texts(&["keyward.keys.read"]), ..Key::default() };
     insert(&client, ("keyward", "production", "Auditor"), reader_key).await;
@@ -208,4 +223,43 @@ async fn an_admin_key_of_the_version_before_may_what_it_could() {
         ..new_key("Delegate")
     };
     create(&mut server.admin(), request).await;
+}
+
+/// While replicas are replaced, those of the version before read and write on the new schema. They
+/// know of no limits, and leave those that are there.
+#[tokio::test]
+async fn programs_of_the_version_before_may_run_beside() {
+    let database = old_database(2).await;
+    let server = Server::start(&database).await;
+    let oldest = "SELECT serves_from::int8 FROM keyward.migration WHERE version = 3";
+    assert_eq!(database.number(oldest).await, 2);
+
+    let mut client = database.connect().await;
+    let key = Key { permissions: texts(&["systems"]), ..Key::default() };
+    insert(&client, ("default", "production", "Beside"), key).await;
+    let tx = client.transaction().await.unwrap();
+    let revision = conclude(&tx, &["key_00000000000000000000000000"]).await;
+    tx.commit().await.unwrap();
+    let request = LookupKeyRequest { token: "old-beside".into() };
+    let found = server.admin().lookup_key(request).await.unwrap().into_inner().key.unwrap();
+    assert_eq!(found.limits, []);
+    conclude(&client, &[&found.id]).await;
+    server.asker().until("old-beside", "ALLOWED").await;
+
+    let limits = vec![daily("none", 0)];
+    let request = pb::UpdateKeyRequest {
+        key: Some(Key { id: found.id.clone(), limits: limits.clone(), ..Key::default() }),
+        update_mask: Some(super::mask(&["limits"])),
+        validate_only: false,
+    };
+    let limited = server.admin().update_key(request).await.unwrap().into_inner().revision;
+    assert!(limited > revision);
+    let mut asker = server.asker();
+    assert_eq!(asker.verdict("old-beside", limited).await, "429 QUOTA_EXHAUSTED");
+    let rename = "UPDATE keyward.key SET display_name = 'Renamed' WHERE display_name = 'Beside'";
+    let revision = change(&mut client, rename, &[&found.id]).await;
+    assert_eq!(asker.verdict("old-beside", revision).await, "429 QUOTA_EXHAUSTED");
+    let request = pb::GetKeyRequest { id: found.id };
+    let found = server.admin().get_key(request).await.unwrap().into_inner().key.unwrap();
+    assert_eq!((found.display_name.as_str(), found.limits), ("Renamed", limits));
 }

@@ -7,6 +7,7 @@ use keyward::rpc::pb::{self, PermissionSourceKind};
 use super::{get, held, in_seconds, seconds};
 use crate::support::{
     client::{new_admin_key, new_key},
+    limits::extreme,
     operator::Site,
 };
 
@@ -57,6 +58,7 @@ async fn a_holder_is_told_all_about_its_key() {
         denied_addresses: texts(&["127.0.0.2"]),
         labels: BTreeMap::from([(String::from("team"), String::from("red"))]),
         expire_time: Some(in_seconds(3600)),
+        limits: extreme()[0].clone(),
         ..new_key("All")
     };
     let (made, mut holder) = held(&site, request).await;
@@ -69,6 +71,7 @@ async fn a_holder_is_told_all_about_its_key() {
     assert_eq!(told.user_kind(), pb::UserKind::Person);
     assert_eq!(told.route_rules, key.route_rules);
     assert_eq!(told.customers, key.customers);
+    assert_eq!(told.limits, extreme()[0]);
     assert_eq!(told.allowed_addresses, key.allowed_addresses);
     assert_eq!(told.denied_addresses, key.denied_addresses);
     assert_eq!((told.labels, told.expire_time), (key.labels.clone(), key.expire_time));

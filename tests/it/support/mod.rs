@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod gate;
+pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod operator;
 pub(crate) mod pgbouncer;

@@ -12,6 +12,9 @@ use super::{
 /// For a server whose reports of uses do not change keys while they are looked at.
 pub(crate) const NO_USES: [&str; 2] = ["--usage-flush-interval", "30m"];
 
+/// For a server that all tests ask from one address, also with bad keys.
+const SHARED_BY_ALL: [&str; 4] = [NO_USES[0], NO_USES[1], "--failure-limit", "off"];
+
 /// A server and its database.
 pub(crate) struct Site {
     /// The database.
@@ -33,7 +36,7 @@ impl Site {
         static SHARED: Mutex<Weak<Site>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let site = Arc::new(apart(async || Self::start(&NO_USES).await));
+            let site = Arc::new(apart(async || Self::start(&SHARED_BY_ALL).await));
             *shared = Arc::downgrade(&site);
             site
         })

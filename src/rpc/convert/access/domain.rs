@@ -17,7 +17,7 @@ use crate::{
         route_map::{RouteMap, RouteMapEntry},
     },
     rpc::{
-        convert::{effect, time_to_pb},
+        convert::{effect, limits::limits_to_pb, time_to_pb},
         pb,
     },
 };
@@ -31,10 +31,12 @@ pub(in crate::rpc) fn domain_in(
         let name = violations.required("domain.name", &sent.name, DomainName::parse);
         let display_name = violations.display_name("domain", &sent.display_name);
         let description = violations.description("domain", &sent.description);
+        let limits = violations.limits("domain.limits", &sent.limits);
         Some(Domain {
             name: name?,
             display_name: display_name?,
             description: description?,
+            limits: limits?,
             disabled: false,
             record: not_yet(),
         })
@@ -52,6 +54,7 @@ pub(in crate::rpc) fn domain_out(domain: &Domain) -> pb::Domain {
         create_time: Some(time_to_pb(domain.record.create_time)),
         update_time: Some(time_to_pb(domain.record.update_time)),
         etag: domain.record.etag(),
+        limits: limits_to_pb(&domain.limits),
     }
 }
 
@@ -73,7 +76,8 @@ pub(in crate::rpc) fn domain_patch(
             "description" => {
                 patch.description = violations.description("domain", &sent.description);
             }
-            _ => violations.unknown_path(path, "display_name, description"),
+            "limits" => patch.limits = violations.limits("domain.limits", &sent.limits),
+            _ => violations.unknown_path(path, "display_name, description, limits"),
         }
     }
     let target = name.map(|name| ThingTarget { name: ThingName::in_domain(&name, ""), etag });

@@ -1,8 +1,10 @@
 //! `AccessAdmin`: things in and out.
 
+mod customer;
 mod domain;
 mod environment;
 mod group;
+mod quota;
 mod template;
 mod user;
 
@@ -12,11 +14,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
 use tonic::Status;
 
+pub(in crate::rpc) use customer::{customer_in, customer_out, customer_patch};
 pub(in crate::rpc) use domain::{
     catalogue_in, catalogue_out, domain_in, domain_out, domain_patch, routes_in, routes_out,
 };
 pub(in crate::rpc) use environment::{environment_in, environment_out, environment_patch};
 pub(in crate::rpc) use group::{group_in, group_out, group_patch};
+pub(in crate::rpc) use quota::{QuotaTask, adjustment, owner_in, quota_out};
 pub(in crate::rpc) use template::{template_in, template_out, template_patch};
 pub(in crate::rpc) use user::{user_in, user_kind, user_kind_to_pb, user_out, user_patch};
 

@@ -17,7 +17,7 @@ use crate::{
         template::{InvalidLifetime, Lifetime, Template, TemplatePermissions},
     },
     rpc::{
-        convert::{duration_from_pb, duration_to_pb, effect, time_to_pb},
+        convert::{duration_from_pb, duration_to_pb, effect, limits::limits_to_pb, time_to_pb},
         pb,
     },
 };
@@ -37,6 +37,7 @@ pub(in crate::rpc) fn template_in(
         let permissions = together(&mut violations, required, optional);
         let environment = environment(&mut violations, &sent.default_environment);
         let lifetime = lifetime(&mut violations, sent.default_lifetime);
+        let limits = violations.limits("template.limits", &sent.limits);
         Some(Template {
             name: name?,
             display_name: display_name?,
@@ -44,6 +45,7 @@ pub(in crate::rpc) fn template_in(
             permissions: permissions?,
             environment,
             lifetime,
+            limits: limits?,
             record: not_yet(),
         })
     });
@@ -98,6 +100,7 @@ pub(in crate::rpc) fn template_out(template: &Template) -> pb::Template {
         create_time: Some(time_to_pb(template.record.create_time)),
         update_time: Some(time_to_pb(template.record.update_time)),
         etag: template.record.etag(),
+        limits: limits_to_pb(&template.limits),
     }
 }
 
@@ -144,10 +147,11 @@ fn take_field(
         "default_lifetime" => {
             patch.lifetime = Some(lifetime(violations, sent.default_lifetime));
         }
+        "limits" => patch.limits = violations.limits("template.limits", &sent.limits),
         _ => violations.unknown_path(
             field,
             "display_name, description, required_permissions, optional_permissions, \
-             default_environment, default_lifetime",
+             default_environment, default_lifetime, limits",
         ),
     }
 }

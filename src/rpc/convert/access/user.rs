@@ -16,7 +16,7 @@ use crate::{
         user::{User, UserId, UserKind},
     },
     rpc::{
-        convert::{deleted_group_names, effect, group_names, time_to_pb},
+        convert::{deleted_group_names, effect, group_names, limits::limits_to_pb, time_to_pb},
         pb,
     },
 };
@@ -58,6 +58,7 @@ pub(in crate::rpc) fn user_in(
         let description = violations.description("user", &sent.description);
         let grants = violations.check_list("user.permissions", Grants::parse(&sent.permissions));
         let groups = violations.check_list("user.groups", GroupNames::parse(&sent.groups));
+        let limits = violations.limits("user.limits", &sent.limits);
         let user = User {
             uid: 0,
             domain: domain?,
@@ -67,6 +68,7 @@ pub(in crate::rpc) fn user_in(
             description: description?,
             grants: grants?,
             groups: Groups::default(),
+            limits: limits?,
             disabled: false,
             record: not_yet(),
         };
@@ -92,6 +94,7 @@ pub(in crate::rpc) fn user_out(user: &User, catalogue: Option<&Catalogue>) -> pb
         update_time: Some(time_to_pb(user.record.update_time)),
         etag: user.record.etag(),
         permission_names: permission_names(&user.grants, catalogue),
+        limits: limits_to_pb(&user.limits),
     }
 }
 
@@ -122,7 +125,9 @@ pub(in crate::rpc) fn user_patch(
                 patch.groups =
                     violations.check_list("user.groups", GroupNames::parse(&sent.groups));
             }
-            _ => violations.unknown_path(path, "display_name, description, permissions, groups"),
+            "limits" => patch.limits = violations.limits("user.limits", &sent.limits),
+            _ => violations
+                .unknown_path(path, "display_name, description, permissions, groups, limits"),
         }
     }
     let target = domain

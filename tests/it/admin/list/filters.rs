@@ -192,7 +192,7 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
 async fn every_filter_alone_and_with_every_other_shows_what_it_says() {
     let site = Site::shared();
     let mut admin = site.admin();
-    let keys = population(&site, "filters").await;
+    let keys = Box::pin(population(&site, "filters")).await;
     let narrowings = narrowings(&keys);
     let mut seen = BTreeSet::new();
     for (at, (one, narrow)) in narrowings.iter().enumerate() {

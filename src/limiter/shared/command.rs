@@ -40,6 +40,7 @@ pub(super) enum Verb {
 /// them in one place.
 pub(super) struct Command {
     prefix: Box<str>,
+    verb: Verb,
     call: ScriptInvocation<'static>,
     /// The first instant of the period of each limit, if it is a quota.
     pub(super) starts: Vec<Timestamp>,
@@ -75,7 +76,7 @@ impl Command {
         });
         call.arg(slot.map(|id| id.to_string()).unwrap_or_default());
         call.arg(millis.unwrap_or(0)).arg(record);
-        Self { prefix: prefix.into(), call, starts: Vec::new(), relearns: false }
+        Self { prefix: prefix.into(), verb, call, starts: Vec::new(), relearns: false }
     }
 
     /// Asks for a limit of something too. `outage` is the last one: what others may have forgotten in it,
@@ -90,7 +91,9 @@ impl Command {
         let mut start = Timestamp::DISTANT_PAST;
         let (numbers, known, forgotten) = match gauge.dial {
             Dial::Rate(rate, meter) => {
-                let known = i64::try_from(meter.used(rate, now.boot)).unwrap_or(i64::MAX);
+                let used = meter.used(rate, now.boot);
+                let known = used.saturating_sub(self.taken_already(cost));
+                let known = i64::try_from(known).unwrap_or(i64::MAX);
                 (rate_numbers(rate), known, meter.is_forgotten(outage))
             }
             Dial::Quota(quota, meter) => {
@@ -105,6 +108,12 @@ impl Command {
         let place = (metered.tag, &metered.owner, &gauge.limit.name);
         self.put(place, kind(gauge), (cost, numbers), (known, forgotten));
         self.starts.push(start);
+    }
+
+    /// What of the cost is used here already, in millionths: what is only told of.
+    fn taken_already(&self, cost: i64) -> u64 {
+        let told = self.verb == Verb::Force;
+        u64::try_from(cost).unwrap_or(0).saturating_mul(if told { MICROS_A_TOKEN } else { 0 })
     }
 
     /// Asks for a limit by its rule, of which nothing is known here.

@@ -6,8 +6,8 @@
 --       3 how long that lasts, in milliseconds
 --       4 what is to be remembered of it, under the last of KEYS; or empty
 --       then eight for each limit, whose state is under the key of the same place:
---       kind, cost, four numbers, and what the replica knows to be used: it counts if what is here cannot
---       be read, and of a quota if nothing is here; if the last one is 1 it also counts if it is more
+--       kind, cost, four numbers, and what the replica knows to be used without this: it counts if
+--       nothing is here, or nothing that can be read; if the last one is 1 it also counts if it is more
 --       than what is known here
 --   rate: microseconds of the period, limit, burst, -; used in millionths
 --   quota: its period's first millisecond, allowance, generation, milliseconds to remember
@@ -46,14 +46,13 @@ end
 
 local function read_rate(s)
   s.a_token = tonumber(s[1]) / tonumber(s[2])
-  local found = text(s)
-  local used, at = string.match(found or '', '^(%S+) (%S+)$')
+  local used, at = string.match(text(s) or '', '^(%S+) (%S+)$')
   used, at = number(used), number(at)
-  s.used = 0
   if used and at then
     -- a clock that was put back drains nothing, and takes nothing either
     s.used = math.max(0, used - math.max(0, now - at) / s.a_token)
-  elseif found then
+  else
+    -- what is all drained is not remembered, and the replica knows of nothing either
     s.used = s.known / 1000000
   end
   if s.forgotten and s.used < s.known / 1000000 then

@@ -5,6 +5,7 @@
 //! answers in time again, several times in a row, limits are shared again.
 
 use std::{
+    cmp::Ordering,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -148,11 +149,10 @@ impl Link {
         time_max: Duration,
         answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Away> {
-        // only who waits no longer than patience lasts can tell whether it is over
-        let counts = time_max <= self.patience.time_max;
+        let waits = time_max.cmp(&self.patience.time_max);
         match timeout(time_max, answer).await {
             Ok(Ok(answer)) => {
-                if counts {
+                if waits == Ordering::Equal {
                     self.lates.store(0, Relaxed);
                 }
                 Ok(answer)
@@ -163,7 +163,13 @@ impl Link {
                 Err(away)
             }
             Err(_elapsed) => {
-                if !counts || self.lates.fetch_add(1, Relaxed) >= self.patience.lates_max {
+                let is_away = match waits {
+                    // who waits for a shorter time cannot tell
+                    Ordering::Less => false,
+                    Ordering::Equal => self.lates.fetch_add(1, Relaxed) >= self.patience.lates_max,
+                    Ordering::Greater => true,
+                };
+                if is_away {
                     self.fail(&Away::Late);
                 }
                 Err(Away::Late)

@@ -170,11 +170,12 @@ impl QuotaMeter {
         (state.left(quota).max(0), reset, Some(reset))
     }
 
-    /// The state for a quota of other periods: of these nothing is used yet. What is not stored yet is
-    /// stored by this one, which waits for that.
+    /// The state for a quota of other periods: of these nothing is used yet. What is not stored yet of the
+    /// old ones is not any more: it would look like what comes after.
     pub(super) fn in_other_periods(&self, old: &Quota) -> Self {
-        let mut carried = self.lock().clone();
-        carried.unstored.clear();
+        let mut state = self.lock();
+        state.unstored.clear();
+        let mut carried = state.clone();
         carried.begin(old, State::default().window);
         Self(Mutex::new(carried))
     }

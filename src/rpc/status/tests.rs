@@ -24,7 +24,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable(io::Error::other("10.0.0.7 refused").into())
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind::Key,
     Kind::Domain,
     Kind::Environment,
@@ -33,6 +33,8 @@ const KINDS: [Kind; 8] = [
     Kind::RouteMap,
     Kind::Catalogue,
     Kind::Template,
+    Kind::Customer,
+    Kind::Quota,
 ];
 
 fn denials() -> Vec<(&'static str, Denial)> {
@@ -99,6 +101,12 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("unknown admin", unauthenticated(Reason::KeyUnknown)),
         ("expired admin", unauthenticated(Reason::KeyExpired)),
         ("disabled domain", unauthenticated(Reason::DomainDisabled)),
+        ("too often", too_often(Reason::RateLimited, Some(Duration::from_secs(3)))),
+        ("too costly", too_often(Reason::QuotaExhausted, None)),
+        ("failures", too_often(Reason::FailuresThrottled, Some(Duration::from_secs(1)))),
+        ("no reservation", no_reservation()),
+        ("limits away", limits_away(&Away::Late)),
+        ("other listener", not_here()),
     ];
     denied.chain(others).collect()
 }
@@ -156,6 +164,12 @@ fn every_error_has_its_code_and_reason() {
             "unknown admin: Unauthenticated KEY_UNKNOWN",
             "expired admin: Unauthenticated KEY_EXPIRED",
             "disabled domain: Unauthenticated DOMAIN_DISABLED",
+            "too often: ResourceExhausted RATE_LIMITED retry",
+            "too costly: ResourceExhausted QUOTA_EXHAUSTED",
+            "failures: ResourceExhausted FAILURES_THROTTLED retry",
+            "no reservation: NotFound RESERVATION_NOT_FOUND",
+            "limits away: Unavailable LIMITS_UNAVAILABLE retry",
+            "other listener: Unimplemented OTHER_LISTENER",
         ]
     );
 }
@@ -167,7 +181,18 @@ fn a_thing_that_is_missing_there_or_needed_is_named_by_its_kind() {
         let details = status.get_error_details();
         format!("{:?} {}", status.code(), details.error_info().expect("a reason").reason)
     };
-    let nouns = ["KEY", "DOMAIN", "ENVIRONMENT", "USER", "GROUP", "DOMAIN", "DOMAIN", "TEMPLATE"];
+    let nouns = [
+        "KEY",
+        "DOMAIN",
+        "ENVIRONMENT",
+        "USER",
+        "GROUP",
+        "DOMAIN",
+        "DOMAIN",
+        "TEMPLATE",
+        "CUSTOMER",
+        "QUOTA",
+    ];
     for (kind, noun) in KINDS.into_iter().zip(nouns) {
         let name = || thing("it");
         let missing = reason(AdminError::NotFound { kind, name: name() });

@@ -65,7 +65,8 @@ impl Mark {
 #[derive(Debug)]
 enum Meter {
     Rate(RateMeter),
-    Quota(QuotaMeter),
+    /// Apart, since it is some times as large as the others.
+    Quota(Box<QuotaMeter>),
     Slots(SlotMeter),
 }
 
@@ -202,7 +203,7 @@ impl Meter {
     fn new(limit: &Limit) -> Self {
         match limit.rule {
             Rule::Rate(_) => Self::Rate(RateMeter::default()),
-            Rule::Quota(_) => Self::Quota(QuotaMeter::default()),
+            Rule::Quota(_) => Self::Quota(Box::default()),
             Rule::Concurrency(_) => Self::Slots(SlotMeter::default()),
         }
     }
@@ -290,7 +291,7 @@ impl Gauge<'_> {
                 Some(Arc::new(Meter::Rate(meter.carried_over(old, new, now))))
             }
             (Dial::Quota(old, meter), Rule::Quota(new)) if old.period() != new.period() => {
-                Some(Arc::new(Meter::Quota(meter.in_other_periods(old))))
+                Some(Arc::new(Meter::Quota(Box::new(meter.in_other_periods(old)))))
             }
             (Dial::Rate(..), Rule::Rate(_))
             | (Dial::Quota(..), Rule::Quota(_))

@@ -7,7 +7,7 @@ use crate::{
         customer::{Customer, CustomerId},
         domain::Domain,
         id::KeyId,
-        limit::{Limits, Rule, quota::Quota},
+        limit::{Limit, Limits, Rule, quota::Quota},
         meter::{Owner, quota::StoredQuota},
         name::{DomainName, LimitName},
         record::{Kind, ThingName},
@@ -129,7 +129,7 @@ impl std::fmt::Display for LimitOwner {
 
 /// The quotas among limits, with what was used by now.
 fn usages(limits: &Limits, known: &[Known], now: Timestamp) -> Vec<QuotaUsage> {
-    let usage = |limit: &crate::model::limit::Limit| {
+    let usage = |limit: &Limit| {
         let Rule::Quota(quota) = limit.rule else { return None };
         let stored = known.iter().find(|known| known.name == limit.name);
         let unused = StoredQuota::unused(&quota, now);

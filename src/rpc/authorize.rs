@@ -94,7 +94,7 @@ impl AuthorizeService {
             let verdict = self.ask_all(&due).await;
             conclude(&self.hot, &mut outcome, &due, verdict);
         }
-        Ok(outcome_to_pb(&outcome, decision_id(), clock::wall()))
+        Ok(outcome_to_pb(&outcome, decision_id()))
     }
 
     /// What limits say if all replicas are asked; if they cannot be, what this one says.

@@ -99,14 +99,14 @@ impl Command {
             Dial::Quota(quota, meter) => {
                 let state = meter.state(quota, now.wall);
                 start = state.window.start;
-                let allowance = quota.limit().saturating_add(state.credits);
+                let allowance = quota.with_credits(state.credits);
                 let numbers = quota_numbers(state.window, allowance, state.generation);
                 (numbers, state.used, self.relearns || state.is_forgotten(outage))
             }
             Dial::Slots(slots, _) => (slot_numbers(slots), 0, false),
         };
         let place = (metered.tag, &metered.owner, &gauge.limit.name);
-        self.put(place, kind(gauge), (cost, numbers), (known, forgotten));
+        self.put(place, kind(&gauge.limit.rule), (cost, numbers), (known, forgotten));
         self.starts.push(start);
     }
 
@@ -125,14 +125,12 @@ impl Command {
         cost: i64,
         now: Now,
     ) {
-        let (kind, numbers) = match &limit.rule {
-            Rule::Rate(rate) => ("rate", rate_numbers(rate)),
-            Rule::Quota(quota) => {
-                ("quota", quota_numbers(quota.window(now.wall), quota.limit(), 0))
-            }
-            Rule::Concurrency(slots) => ("slots", slot_numbers(*slots)),
+        let numbers = match &limit.rule {
+            Rule::Rate(rate) => rate_numbers(rate),
+            Rule::Quota(quota) => quota_numbers(quota.window(now.wall), quota.limit(), 0),
+            Rule::Concurrency(slots) => slot_numbers(*slots),
         };
-        self.put((tag, owner, &limit.name), kind, (cost, numbers), (0, false));
+        self.put((tag, owner, &limit.name), kind(&limit.rule), (cost, numbers), (0, false));
     }
 
     fn put(
@@ -179,11 +177,12 @@ pub(super) fn record_key(prefix: &str, id: ReservationId) -> String {
     format!("{prefix}:{{{}}}:reservation:{id}", id.tag())
 }
 
-pub(super) const fn kind(gauge: &Gauge<'_>) -> &'static str {
-    match gauge.dial {
-        Dial::Rate(..) => "rate",
-        Dial::Quota(..) => "quota",
-        Dial::Slots(..) => "slots",
+/// What the script calls it.
+const fn kind(rule: &Rule) -> &'static str {
+    match rule {
+        Rule::Rate(_) => "rate",
+        Rule::Quota(_) => "quota",
+        Rule::Concurrency(_) => "slots",
     }
 }
 
@@ -200,7 +199,7 @@ impl Told {
             Dial::Rate(rate, _) => ask.cost > rate.burst(),
             Dial::Quota(quota, meter) => {
                 let credits = meter.state(quota, ask.now.wall).credits;
-                i64::from(ask.cost) > quota.limit().saturating_add(credits)
+                i64::from(ask.cost) > quota.with_credits(credits)
             }
             Dial::Slots(..) => false,
         };

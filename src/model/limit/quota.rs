@@ -93,6 +93,17 @@ impl Quota {
         self.limit
     }
 
+    /// How much there is in a period with credits.
+    pub const fn with_credits(&self, credits: i64) -> i64 {
+        self.limit.saturating_add(credits)
+    }
+
+    /// What is left of credits after a period: what was used beyond the quota was taken from them.
+    pub fn credits_after(&self, credits: i64, used: i64) -> i64 {
+        let beyond = used.saturating_sub(self.limit).max(0);
+        credits.saturating_sub(beyond).max(0)
+    }
+
     /// The period.
     pub const fn period(&self) -> Period {
         self.period

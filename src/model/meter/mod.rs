@@ -138,6 +138,8 @@ pub struct Reading {
     pub scope: Scope,
     /// The limit.
     pub limit: Limit,
+    /// How long its period is, if it has one.
+    pub window: Option<Duration>,
     /// How much is left.
     pub remaining: i64,
     /// How long until all is there again, if nothing more is taken.
@@ -280,8 +282,14 @@ impl Gauge<'_> {
             Dial::Quota(quota, meter) => meter.reading(quota, ask.now.wall),
             Dial::Slots(slots, meter) => meter.reading(slots, ask),
         };
+        let window = match self.dial {
+            Dial::Rate(rate, _) => Some(rate.period()),
+            Dial::Quota(quota, _) => Some(quota.window(ask.now.wall).span()),
+            Dial::Slots(..) => None,
+        };
         let wait = wait.filter(|_| fit == Fit::Exceeded);
-        Reading { scope: self.scope, limit: self.limit.clone(), remaining, reset, fit, wait }
+        let (scope, limit) = (self.scope, self.limit.clone());
+        Reading { scope, limit, window, remaining, reset, fit, wait }
     }
 
     /// The meter for another rule of the same kind, with as much used.

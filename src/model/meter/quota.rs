@@ -110,8 +110,7 @@ impl StoredQuota {
         if self.period == quota.period() && is_start && self.start >= start {
             return self;
         }
-        let beyond = self.used.saturating_sub(quota.limit()).max(0);
-        let credits = self.credits.saturating_sub(beyond).max(0);
+        let credits = quota.credits_after(self.credits, self.used);
         Self { period: quota.period(), start, used: 0, credits, ..self }
     }
 }
@@ -258,20 +257,19 @@ impl State {
     }
 
     fn begin(&mut self, quota: &Quota, window: Window) {
-        let beyond = self.used.saturating_sub(quota.limit()).max(0);
-        self.credits = self.credits.saturating_sub(beyond).max(0);
+        self.credits = quota.credits_after(self.credits, self.used);
         (self.window, self.used) = (window, 0);
     }
 
     const fn left(&self, quota: &Quota) -> i64 {
-        quota.limit().saturating_add(self.credits).saturating_sub(self.used)
+        quota.with_credits(self.credits).saturating_sub(self.used)
     }
 
     fn fit(&self, quota: &Quota, cost: u32) -> Fit {
         let cost = i64::from(cost);
         if cost == 0 || cost <= self.left(quota) {
             Fit::Fits
-        } else if cost > quota.limit().saturating_add(self.credits) {
+        } else if cost > quota.with_credits(self.credits) {
             Fit::TooCostly
         } else {
             Fit::Exceeded

@@ -11,9 +11,7 @@ use super::{
 use crate::{
     authorize::{Explain, Outcome, Record},
     decide::{Access, Ask, Decision, Plane, Question, Reason},
-    model::{
-        name::EnvironmentName, permission::Permission, reservation::ReservationId, time::Timestamp,
-    },
+    model::{name::EnvironmentName, permission::Permission, reservation::ReservationId},
     rpc::pb,
 };
 
@@ -187,11 +185,7 @@ fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
 }
 
 /// The answer to a request.
-pub(in crate::rpc) fn outcome_to_pb(
-    outcome: &Outcome,
-    id: String,
-    now: Timestamp,
-) -> pb::AuthorizeResponse {
+pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::AuthorizeResponse {
     let (allowed, http_status, reason) = match outcome.decision {
         Decision::Allow => (true, 200, pb::Reason::Unspecified),
         Decision::Deny(reason) => (false, i32::from(reason.http_status()), reason_to_pb(reason)),
@@ -215,8 +209,7 @@ pub(in crate::rpc) fn outcome_to_pb(
         response.labels = labels.collect();
     }
     if let Some(verdict) = &outcome.verdict {
-        let readings = verdict.readings.iter();
-        response.limits = readings.map(|reading| reading_to_pb(reading, now)).collect();
+        response.limits = verdict.readings.iter().map(reading_to_pb).collect();
         response.limits_degraded = verdict.degraded;
     }
     response.retry_after = outcome.retry_after.map(duration_to_pb);

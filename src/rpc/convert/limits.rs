@@ -12,7 +12,6 @@ use crate::{
         },
         meter::{Fit, Reading, Scope},
         name::LimitName,
-        time::Timestamp,
     },
     rpc::pb::{self, limit::Kind},
 };
@@ -114,12 +113,12 @@ pub(in crate::rpc) fn quota_to_pb(quota: &Quota) -> pb::Quota {
     pb::Quota { limit: quota.limit(), period: period.into(), fixed_period: fixed }
 }
 
-/// The state of a limit at a time, outward.
-pub(super) fn reading_to_pb(reading: &Reading, now: Timestamp) -> pb::LimitState {
-    let (kind, limit, window) = match &reading.limit.rule {
-        Rule::Rate(rate) => (pb::LimitKind::Rate, rate.limit().into(), Some(rate.period())),
-        Rule::Quota(quota) => (pb::LimitKind::Quota, quota.limit(), Some(quota.window(now).span())),
-        Rule::Concurrency(slots) => (pb::LimitKind::Concurrency, slots.limit().into(), None),
+/// The state of a limit, outward.
+pub(super) fn reading_to_pb(reading: &Reading) -> pb::LimitState {
+    let (kind, limit) = match &reading.limit.rule {
+        Rule::Rate(rate) => (pb::LimitKind::Rate, rate.limit().into()),
+        Rule::Quota(quota) => (pb::LimitKind::Quota, quota.limit()),
+        Rule::Concurrency(slots) => (pb::LimitKind::Concurrency, slots.limit().into()),
     };
     let scope = match reading.scope {
         Scope::Key => pb::LimitScope::Key,
@@ -132,7 +131,7 @@ pub(super) fn reading_to_pb(reading: &Reading, now: Timestamp) -> pb::LimitState
         scope: scope.into(),
         kind: kind.into(),
         limit,
-        window: window.map(duration_to_pb),
+        window: reading.window.map(duration_to_pb),
         remaining: reading.remaining,
         reset: Some(duration_to_pb(reading.reset)),
         exceeded: reading.fit != Fit::Fits,

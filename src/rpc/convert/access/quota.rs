@@ -92,7 +92,7 @@ fn owner(violations: &mut Violations, sent: Option<&pb::LimitOwner>) -> Option<L
 /// What was used of a quota, outward.
 pub(in crate::rpc) fn quota_out(usage: &QuotaUsage) -> pb::QuotaUsage {
     let QuotaUsage { name, quota, stored } = usage;
-    let left = quota.limit().saturating_add(stored.credits).saturating_sub(stored.used);
+    let left = quota.with_credits(stored.credits).saturating_sub(stored.used);
     pb::QuotaUsage {
         name: name.to_string(),
         quota: Some(quota_to_pb(quota)),

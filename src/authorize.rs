@@ -15,7 +15,7 @@ use crate::{
         time::{Now, Timestamp},
         view::KeyView,
     },
-    replica::{Knowledge, Replica, lease::NotReady},
+    replica::{KeyRef, Knowledge, Replica, lease::NotReady},
     usage::Ledger,
 };
 
@@ -58,7 +58,7 @@ pub struct Outcome {
     /// The answer.
     pub decision: Decision,
     /// The key, if there is one that its presenter may know of.
-    pub key: Option<Arc<KeyView>>,
+    pub key: Option<KeyRef>,
     /// What the replica knew.
     pub knowledge: Knowledge,
     /// What each check came to, if that was asked for.
@@ -93,7 +93,7 @@ pub fn authorize(
             Found::Malformed => Subject::Malformed,
             Found::Throttled => Subject::Throttled,
             Found::Unknown => Subject::Unknown,
-            Found::Key(key, secret_end) => Subject::Known { key, secret_end: *secret_end },
+            Found::Key(key) => Subject::Known { key, secret_end: key.secret_end },
         };
         let decision = decide(subject, question, now.wall);
         let explanation = match wanted {
@@ -106,7 +106,7 @@ pub fn authorize(
         }
     };
     let key = match found {
-        Found::Key(key, _) if decision != Decision::Deny(Reason::KeyUnknown) => Some(key),
+        Found::Key(key) if decision != Decision::Deny(Reason::KeyUnknown) => Some(key),
         _ => None,
     };
     let retry_after = throttled.filter(|_| decision == Decision::Deny(Reason::FailuresThrottled));
@@ -217,7 +217,7 @@ enum Found {
     Malformed,
     Throttled,
     Unknown,
-    Key(Arc<KeyView>, Timestamp),
+    Key(KeyRef),
 }
 
 fn find(hot: &Hot, presented: &str, throttled: Option<Duration>) -> Found {
@@ -231,13 +231,7 @@ fn find(hot: &Hot, presented: &str, throttled: Option<Duration>) -> Found {
         return Found::Throttled;
     }
     let digest = presented.digest(&hot.pepper);
-    let Some(key) = hot.replica.get(&digest) else {
-        return Found::Unknown;
-    };
-    match key.secret_end(&digest) {
-        Some(end) => Found::Key(key, end),
-        None => Found::Unknown,
-    }
+    hot.replica.get(&digest).map_or(Found::Unknown, Found::Key)
 }
 
 #[cfg(test)]

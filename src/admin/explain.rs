@@ -8,7 +8,7 @@ use crate::{
         Question, Subject,
         explain::{EffectivePermissions, Explanation, effective, explain},
     },
-    model::{caller::Action, id::KeyId, key::Key, time::Timestamp},
+    model::{caller::Action, id::KeyId, key::Key},
     replica::{Replica, reading::Applying},
 };
 
@@ -42,7 +42,7 @@ pub async fn explain_key(
     applier.reached(revision, None);
     let view = replica.get(&key.secret.digest);
     let subject = match view.as_deref() {
-        Some(key) => Subject::Known { key, secret_end: Timestamp::DISTANT_FUTURE },
+        Some(key) => Subject::Known { key, secret_end: key.secret_end },
         None => Subject::Unknown, // it is deleted
     };
     Ok(Explained {

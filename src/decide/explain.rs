@@ -110,8 +110,8 @@ fn detail(check: Check, key: &KeyView, question: &Question<'_>, needed: Option<&
         },
         Check::Domain => profile.domain.name.to_string(),
         Check::Environment => match question.plane {
-            Plane::Data(asked) => format!("is of {}, asked for {asked}", key.environment),
-            Plane::Admin | Plane::Holder => format!("is of {}", key.environment),
+            Plane::Data(asked) => format!("is of {}, asked for {asked}", key.profile.environment),
+            Plane::Admin | Plane::Holder => format!("is of {}", key.profile.environment),
         },
         Check::Address => match question.client {
             None => "no client address was given".into(),

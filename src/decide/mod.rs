@@ -292,7 +292,7 @@ fn environment(key: &KeyView, plane: Plane<'_>) -> Finding {
         Plane::Admin => EnvironmentName::OF_ADMINS,
         Plane::Holder => return Finding::Skipped,
     };
-    Finding::passed_if(key.environment.as_str() == asking, Reason::EnvironmentMismatch)
+    Finding::passed_if(key.profile.environment.as_str() == asking, Reason::EnvironmentMismatch)
 }
 
 fn customer(key: &KeyView, access: &Access<'_>) -> Finding {

@@ -9,7 +9,7 @@ use crate::model::{
     id::KeyId,
     label::Labels,
     meter::{Metered, Owner},
-    name::{DomainName, EnvironmentName},
+    name::DomainName,
     permission::Grants,
     reservation::Tag,
     route_map::RouteMap,
@@ -142,7 +142,7 @@ impl KeyBuilder {
 
     pub(crate) fn environment(self, name: &str) -> Self {
         let environment = name.into();
-        Self { environment, ..self }
+        Self { environment, ..self }.with_profile()
     }
 
     pub(crate) fn of_admins(self) -> Self {
@@ -212,7 +212,7 @@ impl KeyBuilder {
 
     /// The text of a profile as the store streams it, readable or not.
     pub(crate) fn stored_profile(self, text: &str) -> Self {
-        let profile = text.into();
+        let profile = format!("{}\n{text}", self.environment);
         Self { profile, ..self }
     }
 
@@ -256,6 +256,17 @@ impl KeyBuilder {
         Self { retiring, ..self }
     }
 
+    /// The key as its current secret opens it, and as the one does that was replaced.
+    pub(crate) fn views(&self) -> Vec<KeyView> {
+        let current = self.build();
+        let old = self.retiring.map(|(digest, secret_end)| {
+            let last_used = current.last_used.clone();
+            KeyView { digest, secret_end, last_used, ..self.build() }
+        });
+        std::iter::once(current).chain(old).collect()
+    }
+
+    /// The key as its current secret opens it.
     pub(crate) fn build(&self) -> KeyView {
         let pairs = self.labels.lines().filter_map(|line| line.split_once('='));
         let profile = self.profile();
@@ -263,15 +274,14 @@ impl KeyBuilder {
         let limits = (!profile.limits.is_empty())
             .then(|| Metered::new(place, profile.limits.clone(), None, NOW_ON_BOTH_CLOCKS.boot));
         KeyView {
+            digest: self.current,
+            secret_end: Timestamp::DISTANT_FUTURE,
             id: self.id,
-            environment: EnvironmentName::from_stored(&self.environment),
             profile: Arc::new(profile),
             labels: Arc::new(Labels::parse(pairs).unwrap()),
             active: self.active,
             not_before: self.not_before.unwrap_or(Timestamp::DISTANT_PAST),
             expire: self.expire.unwrap_or(Timestamp::DISTANT_FUTURE),
-            current: self.current,
-            retiring: self.retiring.map(Box::new),
             last_used: LastUsed::default(),
             limits,
         }
@@ -282,6 +292,7 @@ impl KeyBuilder {
         let route_map = RouteMap::parse(&self.route_map).unwrap();
         let facts = DomainFacts { enabled: self.domain_enabled, route_map, limits: None };
         Profile {
+            environment: stored.environment,
             domain: Arc::new(DomainView { name: stored.domain, facts: Cell::new(facts) }),
             user: self.user.clone(),
             grants: stored.grants,
@@ -297,7 +308,6 @@ impl KeyBuilder {
     pub(crate) fn row(&self) -> KeyRow<'_> {
         KeyRow {
             id: self.id,
-            environment: &self.environment,
             profile: &self.profile,
             labels: &self.labels,
             active: self.active,
@@ -310,6 +320,7 @@ impl KeyBuilder {
 
     fn with_profile(mut self) -> Self {
         let lines = [
+            self.environment.clone(),
             self.domain.clone(),
             self.grants.join(" "),
             self.numbers[0].clone(),

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use ring::{digest, hmac, rand::SecureRandom};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::rand::SecureRandom;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -158,7 +160,7 @@ fn checksum_of(text: &str) -> [u8; CHECKSUM_CHARS] {
 
 /// The secret that digests are keyed with. Whoever reads the database without it can neither test
 /// guesses nor plant keys.
-pub struct Pepper(hmac::Key);
+pub struct Pepper(Hmac<Sha256>);
 
 /// A pepper that is too short to be one.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -172,29 +174,24 @@ impl Pepper {
         if bytes.len() < PEPPER_BYTES_MIN {
             return Err(InvalidPepper);
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+        Hmac::new_from_slice(bytes).map(Self).or(Err(InvalidPepper))
     }
 
     /// `HMAC-SHA256(pepper, SHA-256(token))`: with SHA-256 inside, keys of systems that stored a
     /// plain SHA-256 can be imported.
     fn digest(&self, token: &str) -> Digest {
-        let inner = digest::digest(&digest::SHA256, token.as_bytes());
-        Digest(sign(&self.0, inner.as_ref()))
+        Digest(self.sign(&Sha256::digest(token)))
     }
 
     /// What the database keeps to recognise this pepper: of no use to whoever reads it.
     pub fn verifier(&self) -> [u8; 32] {
-        sign(&self.0, b"keyward pepper verifier")
+        self.sign(b"keyward pepper verifier")
     }
-}
 
-fn sign(key: &hmac::Key, message: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    let tag = hmac::sign(key, message);
-    for (byte, signed) in bytes.iter_mut().zip(tag.as_ref()) {
-        *byte = *signed;
+    /// What the key alone comes to is kept, so that two blocks of SHA-256 are left to do.
+    fn sign(&self, message: &[u8]) -> [u8; 32] {
+        self.0.clone().chain_update(message).finalize().into_bytes().into()
     }
-    bytes
 }
 
 impl fmt::Debug for Pepper {

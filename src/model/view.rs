@@ -27,6 +27,8 @@ use crate::model::{
 /// What many keys have in common: what they may do, for whom, and what restricts them. Kept once.
 #[derive(Debug)]
 pub struct Profile {
+    /// The environment that its keys work in.
+    pub environment: EnvironmentName,
     /// The tenant.
     pub domain: Arc<DomainView>,
     /// Whom its keys act for.
@@ -68,13 +70,16 @@ impl Profile {
     }
 }
 
-/// One key in the memory of a replica.
-#[derive(Debug)]
+/// One key in the memory of a replica, as one of its secrets opens it. There are millions of them: what
+/// can be shared is in the profile.
+#[derive(Clone, Debug)]
 pub struct KeyView {
+    /// The secret.
+    pub digest: Digest,
+    /// Denied with this secret from it on; [`Timestamp::DISTANT_FUTURE`] for the current one.
+    pub secret_end: Timestamp,
     /// Its id.
     pub id: KeyId,
-    /// The environment that it works in.
-    pub environment: EnvironmentName,
     /// What it may do, shared with its like.
     pub profile: Arc<Profile>,
     /// Its labels, shared with its like.
@@ -85,32 +90,10 @@ pub struct KeyView {
     pub not_before: Timestamp,
     /// Denied from it on; [`Timestamp::DISTANT_FUTURE`] for none.
     pub expire: Timestamp,
-    /// The token that opens it.
-    pub current: Digest,
-    /// The token that was replaced, and when that ends.
-    pub retiring: Option<Box<(Digest, Timestamp)>>,
     /// When it was last used.
     pub last_used: LastUsed,
     /// What was used of its limits, if it has any.
     pub limits: Option<Arc<Metered>>,
-}
-
-impl KeyView {
-    /// Until when this token opens the key; `None` if it does not, or no longer.
-    pub fn secret_end(&self, digest: &Digest) -> Option<Timestamp> {
-        if *digest == self.current {
-            return Some(Timestamp::DISTANT_FUTURE);
-        }
-        match self.retiring.as_deref() {
-            Some((retiring, end)) if retiring == digest => Some(*end),
-            _ => None,
-        }
-    }
-
-    /// The tokens that open it, or did until lately.
-    pub fn digests(&self) -> impl Iterator<Item = Digest> {
-        std::iter::once(self.current).chain(self.retiring.as_deref().map(|(digest, _)| *digest))
-    }
 }
 
 /// The second in which a key was last used.
@@ -124,9 +107,11 @@ impl LastUsed {
         // a plain load first: most uses of a busy key fall into a second that is known
         self.0.load(Relaxed) < second && self.0.fetch_max(second, Relaxed) < second
     }
+}
 
-    /// The same second in a cell of its own, for the view that takes this one's place.
-    pub fn carried_over(&self) -> Self {
+/// The same second in a cell of its own, for the view that takes this one's place.
+impl Clone for LastUsed {
+    fn clone(&self) -> Self {
         Self(AtomicI64::new(self.0.load(Relaxed)))
     }
 }
@@ -136,8 +121,6 @@ impl LastUsed {
 pub struct KeyRow<'a> {
     /// Its id.
     pub id: KeyId,
-    /// The environment that it works in.
-    pub environment: &'a str,
     /// What [`StoredProfile::parse`] reads.
     pub profile: &'a str,
     /// A line `name=value` for each label.
@@ -192,6 +175,8 @@ pub enum UnreadableRow {
 /// A profile as it is stored: what is shared is named and not yet found.
 #[derive(Debug)]
 pub struct StoredProfile {
+    /// The environment.
+    pub environment: EnvironmentName,
     /// The tenant.
     pub domain: DomainName,
     /// The number of the user.
@@ -214,11 +199,12 @@ pub struct StoredProfile {
 
 impl StoredProfile {
     /// Reads the text that keys with the same profile have in common. Each line is a list with blanks
-    /// between: domain, grants, user, groups, allowed and denied addresses, customers, delegated
-    /// domains, ceiling, limits; and then a line for each route rule.
+    /// between: environment, domain, grants, user, groups, allowed and denied addresses, customers,
+    /// delegated domains, ceiling, limits; and then a line for each route rule.
     pub fn parse(text: &str) -> Result<Self, UnreadableRow> {
         let mut lines = text.split('\n');
         let mut line = || lines.next().unwrap_or_default();
+        let environment = EnvironmentName::from_stored(line());
         let domain = DomainName::parse(line())?;
         let grants = grants(line())?;
         let user = match uids(line())?.as_slice() {
@@ -236,6 +222,7 @@ impl StoredProfile {
         let route_rules =
             RouteRules::parse(&rules).map_err(|(_, error)| UnreadableRow::RouteRules(error))?;
         Ok(Self {
+            environment,
             domain,
             user,
             grants,

@@ -8,10 +8,10 @@ pub mod follow;
 pub mod lease;
 pub mod reading;
 mod shared;
+mod table;
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc,
         atomic::{
@@ -31,18 +31,18 @@ use crate::model::{
     secret::Digest,
     shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
     time::{BootTime, Now, Timestamp},
-    view::{KeyRow, KeyView, LastUsed, Profile, UnreadableRow},
+    view::{KeyRow, KeyView, Profile, UnreadableRow},
 };
 use customers::CustomerTable;
 use lease::{Lease, NotReady};
 use shared::Shared;
-
-type Keys = papaya::HashMap<Digest, Arc<KeyView>, BuildHasherDefault<DigestHasher>>;
+pub use table::KeyRef;
+use table::{KeyTable, Place};
 
 /// A replica's copy of what decisions need.
 #[derive(Debug)]
 pub struct Replica {
-    keys: Keys,
+    keys: KeyTable,
     customers: CustomerTable,
     revision: AtomicI64,
     settlings: AtomicU64,
@@ -62,7 +62,7 @@ impl Replica {
     /// An empty replica that may not answer, and the one who may fill it.
     pub fn new(staleness_max: Duration) -> (Arc<Self>, Applier) {
         let replica = Arc::new(Self {
-            keys: Keys::default(),
+            keys: KeyTable::default(),
             customers: CustomerTable::default(),
             revision: AtomicI64::new(0),
             settlings: AtomicU64::new(0),
@@ -70,7 +70,8 @@ impl Replica {
         });
         let applier = Applier {
             replica: Arc::clone(&replica),
-            by_id: HashMap::new(),
+            places: HashMap::new(),
+            retiring: HashMap::new(),
             shared: Shared::default(),
             now: Now { wall: Timestamp::DISTANT_PAST, boot: BootTime::from_nanos(0) },
         };
@@ -100,8 +101,8 @@ impl Replica {
     }
 
     /// The key that has this secret.
-    pub fn get(&self, digest: &Digest) -> Option<Arc<KeyView>> {
-        self.keys.pin().get(digest).cloned()
+    pub fn get(&self, digest: &Digest) -> Option<KeyRef> {
+        self.keys.get(digest)
     }
 
     /// The limits of a customer, if it has any.
@@ -135,7 +136,10 @@ pub struct Present {
 #[derive(Debug)]
 pub struct Applier {
     replica: Arc<Replica>,
-    by_id: HashMap<KeyId, Arc<KeyView>>,
+    /// Where the current secret of each key is.
+    places: HashMap<KeyId, Place>,
+    /// The secrets that were replaced and that open their keys for a while.
+    retiring: HashMap<KeyId, Digest>,
     shared: Shared,
     now: Now,
 }
@@ -143,7 +147,7 @@ pub struct Applier {
 impl Applier {
     /// Whether there is nothing yet.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty() && self.shared.is_empty()
+        self.places.is_empty() && self.shared.is_empty()
     }
 
     /// What is applied from here on is applied at this time. It matters to limits that change: what
@@ -159,22 +163,33 @@ impl Applier {
             Ok(view) => (view, Ok(())),
             Err(error) => (self.closed_view(row), Err(error)),
         };
-        let view = Arc::new(view);
-        let keys = self.replica.keys.pin();
-        for digest in view.digests() {
-            keys.insert(digest, Arc::clone(&view));
+        let old = self.digests(row.id);
+        let retiring =
+            row.retiring.map(|(digest, secret_end)| KeyView { digest, secret_end, ..view.clone() });
+        self.replica.keys.insert(view);
+        self.places.insert(row.id, Place::of(&row.current));
+        match retiring {
+            Some(retiring) => {
+                self.retiring.insert(row.id, retiring.digest);
+                self.replica.keys.insert(retiring);
+            }
+            None => drop(self.retiring.remove(&row.id)),
         }
-        if let Some(old) = self.by_id.insert(row.id, Arc::clone(&view)) {
-            self.forget(&old, |digest| view.secret_end(digest).is_none());
+        let kept = [Some(row.current), row.retiring.map(|(digest, _)| digest)];
+        for digest in old.into_iter().flatten().filter(|old| !kept.contains(&Some(*old))) {
+            self.forget(row.id, &digest);
         }
         outcome
     }
 
     /// Forgets a key that is deleted.
     pub fn remove(&mut self, id: KeyId) {
-        if let Some(old) = self.by_id.remove(&id) {
-            self.forget(&old, |_| true);
+        let old = self.digests(id);
+        for digest in old.into_iter().flatten() {
+            self.forget(id, &digest);
         }
+        self.places.remove(&id);
+        self.retiring.remove(&id);
     }
 
     /// Takes over a domain's present content. From here to [`Applier::reached`] its keys may do only
@@ -228,7 +243,7 @@ impl Applier {
 
     fn metered(&self, owner: &Owner) -> Option<Arc<Metered>> {
         match owner {
-            Owner::Key(id) => self.by_id.get(id)?.limits.clone(),
+            Owner::Key(id) => self.key(*id)?.limits.clone(),
             Owner::Customer(domain, id) => self.replica.customers.get(domain, id.as_str()),
             Owner::User(_) | Owner::Domain(_) => self.shared.metered(owner),
         }
@@ -243,7 +258,7 @@ impl Applier {
     /// Forgets all but these, after all of these were put.
     pub fn retain(&mut self, present: &Present) {
         let gone: Vec<KeyId> =
-            self.by_id.keys().filter(|id| !present.keys.contains(id)).copied().collect();
+            self.places.keys().filter(|id| !present.keys.contains(id)).copied().collect();
         for id in gone {
             self.remove(id);
         }
@@ -273,14 +288,21 @@ impl Applier {
         self.replica.revision.store(0, Release);
     }
 
-    /// Forgets some secrets of a key, but not one that another key has by now.
-    fn forget(&self, old: &KeyView, gone: impl Fn(&Digest) -> bool) {
-        let keys = self.replica.keys.pin();
-        for digest in old.digests().filter(gone) {
-            if keys.get(&digest).is_some_and(|found| found.id == old.id) {
-                keys.remove(&digest);
-            }
-        }
+    /// A key as its current secret opens it.
+    fn key(&self, id: KeyId) -> Option<KeyRef> {
+        let is_it = |view: &KeyView| view.id == id && view.secret_end == Timestamp::DISTANT_FUTURE;
+        self.replica.keys.get_at(*self.places.get(&id)?, is_it)
+    }
+
+    /// The secrets that open a key, but for one that another key has by now.
+    fn digests(&self, id: KeyId) -> [Option<Digest>; 2] {
+        let current = self.key(id).map(|view| view.digest);
+        [current, self.retiring.get(&id).copied()]
+    }
+
+    /// Forgets a secret of a key, but not if another key has it by now.
+    fn forget(&self, id: KeyId, digest: &Digest) {
+        self.replica.keys.remove(digest, |view| view.id == id);
     }
 
     fn view(&mut self, row: &KeyRow<'_>) -> Result<KeyView, UnreadableRow> {
@@ -295,51 +317,31 @@ impl Applier {
     }
 
     fn assemble(
-        &mut self,
+        &self,
         row: &KeyRow<'_>,
         profile: Arc<Profile>,
         labels: Arc<Labels>,
         active: bool,
     ) -> KeyView {
-        let old = self.by_id.get(&row.id);
-        let last_used = old.map_or_else(LastUsed::default, |old| old.last_used.carried_over());
-        let used = old.and_then(|old| old.limits.as_ref());
+        let old = self.key(row.id);
+        let last_used = old.as_deref().map(|old| old.last_used.clone()).unwrap_or_default();
+        let used = old.as_deref().and_then(|old| old.limits.as_ref());
         let limits = profile.limits.clone();
         let place = (Owner::Key(row.id), Tag::of(&profile.domain.name));
         let limits = shared::metered(place, limits, used, self.now.boot);
         KeyView {
+            digest: row.current,
+            secret_end: Timestamp::DISTANT_FUTURE,
             id: row.id,
-            environment: self.shared.environment(row.environment),
             profile,
             labels,
             active,
             not_before: row.not_before.unwrap_or(Timestamp::DISTANT_PAST),
             expire: row.expire.unwrap_or(Timestamp::DISTANT_FUTURE),
-            current: row.current,
-            retiring: row.retiring.map(Box::new),
             last_used,
             limits,
         }
     }
-}
-
-/// Takes eight bytes of a digest as its hash: they are random, and nobody without the pepper can
-/// choose them.
-#[derive(Debug, Default)]
-struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
 }
 
 #[cfg(test)]

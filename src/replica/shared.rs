@@ -29,7 +29,6 @@ use crate::{
 pub(super) struct Shared {
     pub(super) profiles: HashMap<Box<str>, Arc<Profile>>,
     pub(super) labels: HashMap<Box<str>, Arc<Labels>>,
-    environments: HashMap<Box<str>, EnvironmentName>,
     domains: HashMap<DomainName, Arc<DomainView>>,
     groups: HashMap<i64, Arc<GroupView>>,
     users: HashMap<i64, Arc<UserView>>,
@@ -57,6 +56,7 @@ impl Shared {
         }
         let stored = StoredProfile::parse(text)?;
         let profile = Arc::new(Profile {
+            environment: stored.environment,
             domain: self.domain(&stored.domain),
             user: stored.user.map(|uid| self.user(uid)),
             grants: stored.grants,
@@ -74,6 +74,7 @@ impl Shared {
     /// The profile of a key whose own cannot be read.
     pub(super) fn no_profile(&mut self) -> Arc<Profile> {
         Arc::new(Profile {
+            environment: EnvironmentName::from_stored(""),
             domain: self.domain(&DomainName::from_stored(DomainName::DEFAULT)),
             user: None,
             grants: Grants::default(),
@@ -243,15 +244,6 @@ impl Shared {
         let labels = Arc::new(Labels::parse(pairs)?);
         self.labels.insert(text.into(), Arc::clone(&labels));
         Ok(labels)
-    }
-
-    pub(super) fn environment(&mut self, text: &str) -> EnvironmentName {
-        if let Some(name) = self.environments.get(text) {
-            return name.clone();
-        }
-        let name = EnvironmentName::from_stored(text);
-        self.environments.insert(text.into(), name.clone());
-        name
     }
 
     /// Drops what no key uses any more, each time that there is twice as much as after the last

@@ -48,37 +48,35 @@ fn put(applier: &mut Applier, builder: &KeyBuilder) {
 
 /// All that a view holds but its use.
 fn facts(view: &KeyView) -> String {
-    let retiring = view.retiring.as_ref();
     format!(
-        "{} {} {:?} {:?} {} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {} {:?} {:?} {:?} {:?}",
         view.id,
-        view.environment,
         view.profile,
         view.labels,
         view.active,
         view.not_before,
         view.expire,
-        view.current.bytes(),
-        retiring.map(|retiring| (*retiring.0.bytes(), retiring.1)),
+        view.digest.bytes(),
+        view.secret_end,
     )
 }
 
 /// All that readers can find.
 fn content(replica: &Replica) -> BTreeMap<[u8; 32], String> {
-    let keys = replica.keys.pin();
-    let found = keys.iter().map(|(digest, view)| (*digest.bytes(), facts(view)));
-    found.collect()
+    let mut found = BTreeMap::new();
+    replica.keys.for_each(|view| {
+        assert!(found.insert(*view.digest.bytes(), facts(view)).is_none(), "each secret once");
+    });
+    for digest in found.keys() {
+        assert!(replica.get(&Digest::from_bytes(*digest)).is_some());
+    }
+    found
 }
 
 /// What readers ought to find after these keys alone were put.
 fn expected<'a>(keys: impl IntoIterator<Item = &'a KeyBuilder>) -> BTreeMap<[u8; 32], String> {
-    let mut expected = BTreeMap::new();
-    for view in keys.into_iter().map(KeyBuilder::build) {
-        for digest in view.digests() {
-            expected.insert(*digest.bytes(), facts(&view));
-        }
-    }
-    expected
+    let views = keys.into_iter().flat_map(KeyBuilder::views);
+    views.map(|view| (*view.digest.bytes(), facts(&view))).collect()
 }
 
 /// A key of few, in any state, with secrets that no other key ever has.
@@ -184,11 +182,10 @@ fn an_overlapping_regeneration_lets_the_old_secret_open_until_exactly_its_end() 
     let end = now_plus(5);
     let regenerated = numbered(1).current(digest(2)).retiring(digest(1), end);
     put(&mut applier, &regenerated);
-    let found = |number| replica.get(&digest(number)).unwrap();
-    assert!(Arc::ptr_eq(&found(1), &found(2)));
-    assert_eq!(found(1).secret_end(&digest(1)), Some(end));
-    assert_eq!(found(2).secret_end(&digest(2)), Some(Timestamp::DISTANT_FUTURE));
-    assert_eq!(found(2).secret_end(&digest(3)), None);
+    let found = |number| replica.get(&digest(number));
+    assert_eq!(found(1).unwrap().secret_end, end);
+    assert_eq!(found(2).unwrap().secret_end, Timestamp::DISTANT_FUTURE);
+    assert!(found(3).is_none());
 }
 
 #[test]
@@ -280,7 +277,7 @@ fn a_key_that_was_used_in_this_second_stays_so_when_it_changes() {
 }
 
 #[test]
-fn keys_with_the_same_profile_labels_and_environment_share_them() {
+fn keys_with_the_same_profile_and_labels_share_them() {
     let (replica, mut applier) = replica();
     for number in [1, 2] {
         let key = numbered(number).grants(&["systems"]).stored_labels("team=7");
@@ -290,14 +287,12 @@ fn keys_with_the_same_profile_labels_and_environment_share_them() {
     let [one, two, other] = [1, 2, 3].map(|number| replica.get(&digest(number)).unwrap());
     assert!(Arc::ptr_eq(&one.profile, &two.profile) && Arc::ptr_eq(&one.labels, &two.labels));
     assert!(!Arc::ptr_eq(&one.profile, &other.profile));
-    let address = |view: &KeyView| view.environment.as_str().as_ptr();
-    assert!(address(&one) == address(&two) && address(&two) == address(&other));
 }
 
 #[test]
 fn what_no_key_uses_any_more_is_swept_before_it_is_more_than_what_is_in_use() {
     let mut shared = Shared::default();
-    let text = |number: usize| format!("default\ng{number}");
+    let text = |number: usize| format!("production\ndefault\ng{number}");
     let used: Vec<_> = (0..1500).map(|n| shared.profile(&text(n)).unwrap()).collect();
     let labels = shared.labels("team=7").unwrap();
     for round in 0..10 {
@@ -372,8 +367,10 @@ fn a_key_that_is_being_replaced_is_never_unknown_and_never_half_replaced() {
         numbered(1).current(digest(1)).retiring(digest(3), NOW),
         numbered(1).stored_profile("unreadable!"),
     ];
-    let mut whole: HashSet<String> = contents[..3].iter().map(|key| facts(&key.build())).collect();
-    whole.insert(facts(&numbered(1).stored_profile("default\n").inactive().build()));
+    let readable = contents[..3].iter().flat_map(KeyBuilder::views);
+    let mut whole: HashSet<String> = readable.map(|view| facts(&view)).collect();
+    let closed = numbered(1).environment("").stored_profile("default\n").inactive();
+    whole.insert(facts(&closed.build()));
     let (replica, mut applier) = replica();
     put(&mut applier, &contents[0]);
     let over = AtomicBool::new(false);
@@ -381,7 +378,7 @@ fn a_key_that_is_being_replaced_is_never_unknown_and_never_half_replaced() {
         let mut seen = HashSet::new();
         while !over.load(Relaxed) {
             let view = replica.get(&digest(1)).expect("never unknown");
-            assert!(view.secret_end(&digest(1)).is_some());
+            assert_eq!(view.digest, digest(1));
             seen.insert(facts(&view));
         }
         assert!(seen.is_subset(&whole));

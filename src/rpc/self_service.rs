@@ -38,9 +38,9 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl pb::self_service_server::SelfService for SelfServiceService {
     async fn who_am_i(&self, request: Request<pb::WhoAmIRequest>) -> Answer<pb::WhoAmIResponse> {
-        let Holder { call, outcome } = authenticate_holder(&self.hot, &request)?;
+        let Holder { outcome, .. } = authenticate_holder(&self.hot, &request)?;
         let mut answer = outcome.key.as_deref().map(who).unwrap_or_default();
-        let end = outcome.key.and_then(|key| key.secret_end(&call.caller.digest));
+        let end = outcome.key.map(|key| key.secret_end);
         answer.token_expire_time = end.filter(|end| *end <= Timestamp::LAST).map(time_to_pb);
         answer.revision = outcome.knowledge.revision;
         Ok(Response::new(answer))
@@ -87,7 +87,7 @@ fn who(key: &KeyView) -> pb::WhoAmIResponse {
     pb::WhoAmIResponse {
         key_id: key.id.to_string(),
         domain: profile.domain.name.to_string(),
-        environment: key.environment.to_string(),
+        environment: profile.environment.to_string(),
         user: user.as_ref().map(|user| user.id.to_string()).unwrap_or_default(),
         user_kind: user.map(|user| user_kind_to_pb(user.kind)).unwrap_or_default().into(),
         permissions: effective_to_pb(&effective),

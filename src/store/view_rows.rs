@@ -31,8 +31,8 @@ const THINGS_MAX: usize = 10_000;
 /// do groups that are null, which must not count as none.
 macro_rules! key_row {
     () => {
-        "SELECT id, environment,
-            domain || E'\\n' || array_to_string(permissions, ' ')
+        "SELECT id,
+            environment || E'\\n' || domain || E'\\n' || array_to_string(permissions, ' ')
                 || E'\\n' || coalesce(user_uid::text, '')
                 || E'\\n' || array_to_string(groups, ' ', '?')
                 || E'\\n' || array_to_string(allowed_addresses, ' ')
@@ -52,9 +52,8 @@ macro_rules! key_row {
     };
 }
 
-const KEY_TYPES: [Type; 10] = [
+const KEY_TYPES: [Type; 9] = [
     Type::UUID,
-    Type::TEXT,
     Type::TEXT,
     Type::TEXT,
     Type::BOOL,

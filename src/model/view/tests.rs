@@ -5,7 +5,8 @@ use proptest::{prelude::*, sample::subsequence};
 use super::*;
 
 /// What a profile is stored as when every line has something in it.
-const LINES: [&str; 12] = [
+const LINES: [&str; 13] = [
+    "production",
     "lab",
     "systems users.read",
     "7",
@@ -35,6 +36,7 @@ fn written(stored: &StoredProfile) -> String {
         .map(|bound| bound.domains().iter().map(DomainName::as_str).collect::<Vec<_>>().join(" "));
     let rules: Vec<String> = stored.route_rules.iter().map(ToString::to_string).collect();
     [
+        stored.environment.to_string(),
         stored.domain.to_string(),
         grants(&stored.grants),
         stored.user.map(|uid| uid.to_string()).unwrap_or_default(),
@@ -73,42 +75,42 @@ fn every_line_of_a_profile_is_read_into_its_place() {
 
 #[test]
 fn a_line_that_is_empty_is_nothing() {
-    let stored = parse(&["lab", "", "", "", "", "", "", "", "", "", ""]).unwrap();
+    let stored = parse(&["production", "lab", "", "", "", "", "", "", "", "", "", ""]).unwrap();
     assert!(stored.grants.is_empty() && stored.user.is_none() && stored.groups.is_empty());
     assert!(stored.addresses.is_empty() && stored.customers.is_empty());
     assert!(stored.delegation.is_none() && stored.route_rules.is_empty());
     assert!(stored.limits.is_empty());
-    assert_eq!(written(&stored), "lab\n\n\n\n\n\n\n\n\n\n");
+    assert_eq!(written(&stored), "production\nlab\n\n\n\n\n\n\n\n\n\n");
 }
 
 #[test]
 fn a_line_that_cannot_be_read_is_told_by_its_kind() {
     type Told = fn(&UnreadableRow) -> bool;
     let cases: [(usize, &str, Told); 24] = [
-        (0, "", |e| matches!(e, UnreadableRow::Domain(_))),
-        (0, "lab shop", |e| matches!(e, UnreadableRow::Domain(_))),
-        (1, "systems Users", |e| matches!(e, UnreadableRow::Grants(_))),
-        (1, "systems systems", |e| matches!(e, UnreadableRow::Grants(_))),
-        (2, "alice", |e| matches!(e, UnreadableRow::Uid)),
-        (2, "7 8", |e| matches!(e, UnreadableRow::Uid)),
-        (2, "7.0", |e| matches!(e, UnreadableRow::Uid)),
-        (3, "1 x", |e| matches!(e, UnreadableRow::Uid)),
-        (3, "1,2", |e| matches!(e, UnreadableRow::Uid)),
-        (3, "9223372036854775808", |e| matches!(e, UnreadableRow::Uid)),
-        (4, "192.0.2.0/33", |e| matches!(e, UnreadableRow::Addresses(_))),
-        (4, "192.0.2.7/24", |e| matches!(e, UnreadableRow::Addresses(_))),
-        (5, "everywhere", |e| matches!(e, UnreadableRow::Addresses(_))),
-        (6, "c-1 c-1", |e| matches!(e, UnreadableRow::Customers(_))),
-        (6, "\u{e9}", |e| matches!(e, UnreadableRow::Customers(_))),
-        (7, "shop shop", |e| matches!(e, UnreadableRow::Delegation(_))),
-        (7, "keyward", |e| matches!(e, UnreadableRow::Delegation(_))),
-        (7, "", |e| matches!(e, UnreadableRow::Delegation(InvalidDelegation::Number))),
-        (8, "systems Zones", |e| matches!(e, UnreadableRow::Grants(_))),
-        (9, "smooth:rate:10:1000000", |e| matches!(e, UnreadableRow::Limits(_))),
-        (9, "a:concurrency:1 a:concurrency:2", |e| matches!(e, UnreadableRow::Limits(_))),
-        (10, "/api/", |e| matches!(e, UnreadableRow::RouteRules(_))),
-        (10, "get /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
-        (11, "GET,HEAD /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (1, "", |e| matches!(e, UnreadableRow::Domain(_))),
+        (1, "lab shop", |e| matches!(e, UnreadableRow::Domain(_))),
+        (2, "systems Users", |e| matches!(e, UnreadableRow::Grants(_))),
+        (2, "systems systems", |e| matches!(e, UnreadableRow::Grants(_))),
+        (3, "alice", |e| matches!(e, UnreadableRow::Uid)),
+        (3, "7 8", |e| matches!(e, UnreadableRow::Uid)),
+        (3, "7.0", |e| matches!(e, UnreadableRow::Uid)),
+        (4, "1 x", |e| matches!(e, UnreadableRow::Uid)),
+        (4, "1,2", |e| matches!(e, UnreadableRow::Uid)),
+        (4, "9223372036854775808", |e| matches!(e, UnreadableRow::Uid)),
+        (5, "192.0.2.0/33", |e| matches!(e, UnreadableRow::Addresses(_))),
+        (5, "192.0.2.7/24", |e| matches!(e, UnreadableRow::Addresses(_))),
+        (6, "everywhere", |e| matches!(e, UnreadableRow::Addresses(_))),
+        (7, "c-1 c-1", |e| matches!(e, UnreadableRow::Customers(_))),
+        (7, "\u{e9}", |e| matches!(e, UnreadableRow::Customers(_))),
+        (8, "shop shop", |e| matches!(e, UnreadableRow::Delegation(_))),
+        (8, "keyward", |e| matches!(e, UnreadableRow::Delegation(_))),
+        (8, "", |e| matches!(e, UnreadableRow::Delegation(InvalidDelegation::Number))),
+        (9, "systems Zones", |e| matches!(e, UnreadableRow::Grants(_))),
+        (10, "smooth:rate:10:1000000", |e| matches!(e, UnreadableRow::Limits(_))),
+        (10, "a:concurrency:1 a:concurrency:2", |e| matches!(e, UnreadableRow::Limits(_))),
+        (11, "/api/", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (11, "get /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
+        (12, "GET,HEAD /api", |e| matches!(e, UnreadableRow::RouteRules(_))),
     ];
     for (at, text, told) in cases {
         let error = with_line(at, text).unwrap_err();
@@ -118,7 +120,7 @@ fn a_line_that_cannot_be_read_is_told_by_its_kind() {
 
 #[test]
 fn a_bound_admin_key_may_have_a_ceiling_that_lets_nothing_through() {
-    let stored = with_line(8, "").unwrap();
+    let stored = with_line(9, "").unwrap();
     let bound = stored.delegation.unwrap();
     assert!(bound.ceiling.is_empty());
     assert_eq!(bound.domains().len(), 2);
@@ -127,14 +129,14 @@ fn a_bound_admin_key_may_have_a_ceiling_that_lets_nothing_through() {
 #[test]
 fn what_cannot_be_read_says_where_for_the_log() {
     for (at, text, words) in [
-        (0, "No", "domain: "),
-        (1, "No", "permissions: "),
-        (2, "No", "the uid of a user or group"),
-        (4, "No", "addresses: "),
-        (6, "\u{e9}", "customers: "),
-        (7, "No", "delegation: "),
-        (9, "No", "limits: "),
-        (10, "No", "route_rules: "),
+        (1, "No", "domain: "),
+        (2, "No", "permissions: "),
+        (3, "No", "the uid of a user or group"),
+        (5, "No", "addresses: "),
+        (7, "\u{e9}", "customers: "),
+        (8, "No", "delegation: "),
+        (10, "No", "limits: "),
+        (11, "No", "route_rules: "),
     ] {
         let told = with_line(at, text).unwrap_err().to_string();
         assert!(told.starts_with(words), "{told}");
@@ -162,7 +164,7 @@ proptest! {
         let user = user.map(|uid| uid.to_string()).unwrap_or_default();
         let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
         let text = [
-            "lab", &grants, &user, &groups.join(" "), &allowed, &denied, &customers, &domains,
+            "production", "lab", &grants, &user, &groups.join(" "), &allowed, &denied, &customers, &domains,
             &ceiling, &limits, &rules.join("\n"),
         ].join("\n");
         prop_assert_eq!(written(&StoredProfile::parse(&text).unwrap()), text);

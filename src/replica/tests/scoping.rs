@@ -299,7 +299,7 @@ fn what_is_gone_is_closed_before_a_key_that_is_loaded_could_use_it() {
 /// Enough profiles that nobody uses for a sweep.
 fn fill(applier: &mut Applier) {
     for number in 0..3000 {
-        drop(applier.shared.profile(&format!("default\nunused{number}")).unwrap());
+        drop(applier.shared.profile(&format!("production\ndefault\nunused{number}")).unwrap());
     }
 }
 
@@ -333,7 +333,7 @@ fn a_sweep_forgets_groups_and_users_that_are_gone_and_that_no_key_names() {
     let (_replica, mut applier) = replica();
     put_group(&mut applier, 1, "systems");
     put_user(&mut applier, 7, true, "zones", "1");
-    drop(applier.shared.profile("default\n\n8\n2").unwrap());
+    drop(applier.shared.profile("production\ndefault\n\n8\n2").unwrap());
     settle(&mut applier);
     applier.remove_group(1);
     applier.remove_user(7);

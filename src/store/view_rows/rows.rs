@@ -38,17 +38,16 @@ impl Columns for Copied<'_> {
 }
 
 pub(super) fn key_row(row: &impl Columns) -> Result<KeyRow<'_>, StoreError> {
-    let retiring: Option<Digest> = row.get(8, "retiring_digest")?;
+    let retiring: Option<Digest> = row.get(7, "retiring_digest")?;
     Ok(KeyRow {
         id: row.get(0, "id")?,
-        environment: row.get(1, "environment")?,
-        profile: row.get(2, "profile")?,
-        labels: row.get(3, "labels")?,
-        active: row.get(4, "active")?,
-        not_before: row.get(5, "not_before_at")?,
-        expire: row.get(6, "expire_at")?,
-        current: row.get(7, "digest")?,
-        retiring: retiring.zip(row.get(9, "retiring_expire_at")?),
+        profile: row.get(1, "profile")?,
+        labels: row.get(2, "labels")?,
+        active: row.get(3, "active")?,
+        not_before: row.get(4, "not_before_at")?,
+        expire: row.get(5, "expire_at")?,
+        current: row.get(6, "digest")?,
+        retiring: retiring.zip(row.get(8, "retiring_expire_at")?),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod limits;
+mod together;
 
 const TERMS: Terms = Terms {
     now: NOW_ON_BOTH_CLOCKS,
@@ -398,7 +399,10 @@ proptest! {
 fn a_limit_denies_what_is_beyond_it_and_tells_its_state() {
     let token = token();
     let (hot, _applier) = hot(&[opened_by(&token).limits(&["smooth:rate:1:1000000:2"])]);
-    let told = |outcome: &Outcome| outcome.verdict.as_ref().unwrap().readings[0].remaining;
+    let told = |outcome: &Outcome| {
+        let verdict = outcome.verdict.as_ref().unwrap();
+        verdict.readings().next().unwrap().1.remaining
+    };
     for left in [1, 0] {
         let outcome = ask(&hot, token.reveal(), DATA);
         assert_eq!((outcome.decision, told(&outcome)), (Decision::Allow, left));

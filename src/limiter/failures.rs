@@ -73,6 +73,8 @@ pub struct Failures {
     clients: Option<FailureLimit>,
     peers: Option<FailureLimit>,
     buckets: Box<[Bucket]>,
+    /// When all failures are forgiven, in milliseconds since boot: then nobody has to wait.
+    forgiven_at: AtomicU64,
     hasher: RandomState,
 }
 
@@ -85,12 +87,16 @@ impl Failures {
     pub fn new(clients: Option<FailureLimit>, peers: Option<FailureLimit>) -> Self {
         let buckets = if clients.is_some() || peers.is_some() { BUCKETS } else { 0 };
         let buckets = std::iter::repeat_with(Bucket::default).take(buckets).collect();
-        Self { clients, peers, buckets, hasher: RandomState::new() }
+        let forgiven_at = AtomicU64::new(0);
+        Self { clients, peers, buckets, forgiven_at, hasher: RandomState::new() }
     }
 
     /// How long until a try from there is looked at; `None` if it is.
     pub fn wait(&self, source: Source, now: BootTime) -> Option<Duration> {
         let limit = self.limit(source)?;
+        if millis(now) >= self.forgiven_at.load(Relaxed) {
+            return None;
+        }
         let (bucket, tag) = self.place(source)?;
         let slot = bucket.0.iter().map(|slot| slot.load(Relaxed)).find(|slot| is_of(*slot, tag))?;
         let wait = time_of(slot).saturating_sub(millis(now)).checked_sub(limit.whole())?;
@@ -116,6 +122,7 @@ impl Failures {
             let time = time.min(now + limit.whole() + limit.interval).min(TIME_MASK);
             let new = tag << TIME_BITS | time;
             if slot.compare_exchange(old, new, Relaxed, Relaxed).is_ok() {
+                self.forgiven_at.fetch_max(time, Relaxed);
                 return;
             }
         }

@@ -19,6 +19,8 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
+
 use crate::{
     decide::Reason,
     model::{
@@ -131,8 +133,8 @@ impl Applicable {
     pub fn new(key: &KeyView, customer: Option<Arc<Metered>>) -> Self {
         let profile = &key.profile;
         let user = profile.user.as_ref();
-        let user = user.and_then(|user| user.facts.of_latest(|facts| facts.limits.clone()));
-        let domain = profile.domain.facts.of_latest(|facts| facts.limits.clone());
+        let user = user.and_then(|user| user.facts.limits());
+        let domain = profile.domain.facts.limits();
         Self { metered: [key.limits.clone(), user, customer, domain] }
     }
 
@@ -218,8 +220,9 @@ impl Limiter {
             return self.charge(applicable, ask, *take);
         };
         if !self.book.has_room(ask.now.boot) {
-            let verdict = self.charge(applicable, ask, Take::No);
-            return Verdict { denied: Some(Reason::ConcurrencyExceeded), ..verdict };
+            let mut verdict = self.charge(applicable, ask, Take::No);
+            verdict.denied = Some(Reason::ConcurrencyExceeded);
+            return verdict;
         }
         let verdict = self.charge(applicable, ask, *take);
         if verdict.denied.is_none() {
@@ -232,7 +235,8 @@ impl Limiter {
     }
 
     fn charge(&self, applicable: &Applicable, ask: &Ask, take: Take) -> Verdict {
-        let mut fits: Vec<Fit> = applicable.gauges().map(|gauge| gauge.fit(ask)).collect();
+        let fits = applicable.gauges().map(|gauge| gauge.fit(ask));
+        let mut fits: SmallVec<[Fit; 8]> = fits.collect();
         if take == Take::Yes && fits.iter().all(|fit| *fit == Fit::Fits) {
             take_all(applicable, ask, &mut fits);
         }
@@ -240,7 +244,7 @@ impl Limiter {
         self.note(applicable, passes && take == Take::Yes);
         let gauges = applicable.gauges().zip(fits);
         let readings = gauges.map(|(gauge, fit)| gauge.reading(ask, fit)).collect();
-        Verdict::new(readings, ask.is_degraded())
+        Verdict::new(applicable, readings, ask.is_degraded())
     }
 
     /// Ends a reservation that was made here. `None` if there is none of this id.

@@ -54,7 +54,7 @@ fn decided(limiter: &Limiter, applicable: &Applicable, cost: u32) -> Option<Reas
 
 fn left(limiter: &Limiter, applicable: &Applicable) -> Vec<i64> {
     let look = due(limiter, applicable, Charge { cost: 0, reserve: None }, Take::No);
-    limiter.decide(&look).readings.iter().map(|reading| reading.remaining).collect()
+    limiter.decide(&look).readings().map(|(_, reading)| reading.remaining).collect()
 }
 
 fn reserving(number: u8, cost: u32) -> Charge {
@@ -154,7 +154,7 @@ fn the_first_limit_that_refuses_gives_the_reason_and_the_longest_wait_counts() {
     // what never fits is not to be waited for
     let verdict = limiter.decide(&due(&limiter, &applicable, reserving(1, 2), Take::Yes));
     assert_eq!((verdict.denied, verdict.retry_after), (Some(Reason::RateLimited), None));
-    assert_eq!(verdict.readings[0].fit, Fit::TooCostly);
+    assert_eq!(verdict.readings().next().unwrap().1.fit, Fit::TooCostly);
     assert!(!verdict.degraded);
 }
 
@@ -302,7 +302,8 @@ fn every_kind_of_limit_has_its_reason() {
         assert!(reserve(&limiter, &applicable, reserving(1, 1)).is_some());
         assert_eq!(decided(&limiter, &applicable, 1), Some(reason));
         let verdict = limiter.decide(&due(&limiter, &applicable, Charge::ONE, Take::Yes));
-        let is_known = !matches!(verdict.readings[0].limit.rule, Rule::Concurrency(_));
+        let (gauge, _) = verdict.readings().next().unwrap();
+        let is_known = !matches!(gauge.limit.rule, Rule::Concurrency(_));
         assert_eq!(verdict.retry_after.is_some(), is_known, "{text}");
     }
 }

@@ -30,5 +30,6 @@ pub mod shared;
 pub mod template;
 pub mod text;
 pub mod time;
+pub mod touch;
 pub mod user;
 pub mod view;

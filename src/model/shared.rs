@@ -3,7 +3,13 @@
 //! A key's profile leads to a cell for each; whoever changes the content of the cell changes what all
 //! of its keys may do, however many they are.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Release},
+    },
+};
 
 use arc_swap::ArcSwap;
 
@@ -20,7 +26,21 @@ use crate::model::{
 /// several things may change together, and no mixture of their old and new contents must permit what
 /// neither all old nor all new ones do.
 #[derive(Debug)]
-pub struct Cell<T>(ArcSwap<Versions<T>>);
+pub struct Cell<T> {
+    versions: ArcSwap<Versions<T>>,
+    /// Whether every content that counts is enabled, and whether the newest has limits: most decisions
+    /// need no more.
+    enabled: AtomicBool,
+    limited: AtomicBool,
+}
+
+/// A content of a cell.
+pub trait Facts {
+    /// Whether what it is about works.
+    fn is_enabled(&self) -> bool;
+    /// What its keys share, if it has limits.
+    fn limits(&self) -> Option<&Arc<Metered>>;
+}
 
 #[derive(Debug)]
 struct Versions<T> {
@@ -28,41 +48,64 @@ struct Versions<T> {
     before: Option<Arc<T>>,
 }
 
-impl<T> Cell<T> {
+impl<T: Facts> Cell<T> {
     /// A cell with this content.
     pub fn new(content: T) -> Self {
-        Self(ArcSwap::from_pointee(Versions { now: Arc::new(content), before: None }))
+        let (enabled, limited) = (content.is_enabled(), content.limits().is_some());
+        let versions = Versions { now: Arc::new(content), before: None };
+        Self {
+            versions: ArcSwap::from_pointee(versions),
+            enabled: AtomicBool::new(enabled),
+            limited: AtomicBool::new(limited),
+        }
+    }
+
+    /// Whether every content that counts is enabled.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.load(Acquire)
+    }
+
+    /// The limits of the newest content.
+    pub fn limits(&self) -> Option<Arc<Metered>> {
+        self.limited.load(Acquire).then(|| self.of_latest(|facts| facts.limits().cloned()))?
     }
 
     /// Whether something holds for every content that counts.
     pub fn every(&self, holds: impl Fn(&T) -> bool) -> bool {
-        let versions = self.0.load();
+        let versions = self.versions.load();
         holds(&versions.now) && versions.before.as_ref().is_none_or(|before| holds(before))
     }
 
     /// Something of the newest content.
     pub fn of_latest<U>(&self, pick: impl FnOnce(&T) -> U) -> U {
-        pick(&self.0.load().now)
+        pick(&self.versions.load().now)
     }
 
     /// The newest content.
     pub fn latest(&self) -> Arc<T> {
-        Arc::clone(&self.0.load().now)
+        Arc::clone(&self.versions.load().now)
     }
 
     /// Begins a change: both contents count until [`Cell::settle`].
     pub fn change(&self, content: T) {
-        let versions = self.0.load();
+        let versions = self.versions.load();
         let before = versions.before.as_ref().unwrap_or(&versions.now);
+        let enabled = content.is_enabled() && before.is_enabled();
+        let limited = content.limits().is_some();
         let before = Some(Arc::clone(before));
-        self.0.store(Arc::new(Versions { now: Arc::new(content), before }));
+        self.enabled.store(enabled, Release);
+        self.versions.store(Arc::new(Versions { now: Arc::new(content), before }));
+        self.limited.store(limited, Release);
     }
 
     /// Ends a change: only the newest content counts.
     pub fn settle(&self) {
-        let versions = self.0.load();
+        let versions = self.versions.load();
         if versions.before.is_some() {
-            self.0.store(Arc::new(Versions { now: Arc::clone(&versions.now), before: None }));
+            let enabled = versions.now.is_enabled();
+            self.versions
+                .store(Arc::new(Versions { now: Arc::clone(&versions.now), before: None }));
+            self.enabled.store(enabled, Release);
         }
     }
 }
@@ -101,6 +144,36 @@ pub struct GroupFacts {
     pub name: Box<str>,
     /// What it gives.
     pub grants: Grants,
+}
+
+impl Facts for DomainFacts {
+    fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    fn limits(&self) -> Option<&Arc<Metered>> {
+        self.limits.as_ref()
+    }
+}
+
+impl Facts for UserFacts {
+    fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    fn limits(&self) -> Option<&Arc<Metered>> {
+        self.limits.as_ref()
+    }
+}
+
+impl Facts for GroupFacts {
+    fn is_enabled(&self) -> bool {
+        true
+    }
+
+    fn limits(&self) -> Option<&Arc<Metered>> {
+        None
+    }
 }
 
 impl GroupView {
@@ -150,7 +223,7 @@ impl Default for UserFacts {
 impl UserView {
     /// Whether the user's keys work.
     pub fn is_enabled(&self) -> bool {
-        self.facts.every(|facts| facts.enabled)
+        self.facts.is_enabled()
     }
 
     /// Whether the user may do what is needed.
@@ -164,7 +237,7 @@ impl UserView {
 impl DomainView {
     /// Whether the domain's keys work.
     pub fn is_enabled(&self) -> bool {
-        self.facts.every(|facts| facts.enabled)
+        self.facts.is_enabled()
     }
 
     /// Whether something holds for the permission that a route needs; not if none is known.

@@ -22,6 +22,7 @@ use crate::model::{
     secret::Digest,
     shared::{DomainView, GroupView, UserView},
     time::Timestamp,
+    touch::touch,
 };
 
 /// What many keys have in common: what they may do, for whom, and what restricts them. Kept once.
@@ -94,6 +95,15 @@ pub struct KeyView {
     pub last_used: LastUsed,
     /// What was used of its limits, if it has any.
     pub limits: Option<Arc<Metered>>,
+}
+
+impl KeyView {
+    /// Begins to read it.
+    pub fn touch(&self) {
+        touch(self.digest);
+        touch(Arc::as_ptr(&self.profile));
+        touch(self.last_used.0.load(Relaxed));
+    }
 }
 
 /// The second in which a key was last used.

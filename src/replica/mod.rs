@@ -36,7 +36,7 @@ use crate::model::{
 use customers::CustomerTable;
 use lease::{Lease, NotReady};
 use shared::Shared;
-pub use table::KeyRef;
+pub use table::{KeyRef, TOGETHER};
 use table::{KeyTable, Place};
 
 /// A replica's copy of what decisions need.
@@ -103,6 +103,16 @@ impl Replica {
     /// The key that has this secret.
     pub fn get(&self, digest: &Digest) -> Option<KeyRef> {
         self.keys.get(digest)
+    }
+
+    /// The keys that have these secrets, looked up at the same time. What was used of their limits is
+    /// at hand soon.
+    pub fn get_together(&self, digests: &[Option<Digest>; TOGETHER]) -> [Option<KeyRef>; TOGETHER] {
+        let found = self.keys.get_together(digests);
+        let limits = || found.iter().flatten().filter_map(|key| key.limits.as_deref());
+        limits().for_each(Metered::touch);
+        limits().for_each(Metered::touch_meters);
+        found
     }
 
     /// The limits of a customer, if it has any.

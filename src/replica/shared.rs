@@ -118,7 +118,7 @@ impl Shared {
         let route_map = RouteMap::parse(&lines);
         let route_map = route_map.map_err(|(_, error)| UnreadableRow::RouteMap(error));
         let read = route_map.and_then(|route_map| Ok((route_map, limits(row.limits)?)));
-        let before = self.domain(&name).facts.of_latest(|facts| facts.limits.clone());
+        let before = self.domain(&name).facts.limits();
         let (facts, outcome) = match read {
             Ok((route_map, limits)) => {
                 let place = (Owner::Domain(name.clone()), Tag::of(&name));
@@ -165,7 +165,7 @@ impl Shared {
             .and_then(|grants| Ok((grants, uids(row.groups)?, limits(row.limits)?)));
         let ((grants, groups, limits), outcome) = kept(read);
         let tag = Tag::of(&DomainName::from_stored(row.domain));
-        let before = self.user(row.uid).facts.of_latest(|facts| facts.limits.clone());
+        let before = self.user(row.uid).facts.limits();
         let facts = UserFacts {
             id: row.id.into(),
             kind: row.kind,
@@ -187,10 +187,8 @@ impl Shared {
     /// What was used of the limits of a user or a domain.
     pub(super) fn metered(&self, owner: &Owner) -> Option<Arc<Metered>> {
         match owner {
-            Owner::User(uid) => self.users.get(uid)?.facts.of_latest(|facts| facts.limits.clone()),
-            Owner::Domain(name) => {
-                self.domains.get(name)?.facts.of_latest(|facts| facts.limits.clone())
-            }
+            Owner::User(uid) => self.users.get(uid)?.facts.limits(),
+            Owner::Domain(name) => self.domains.get(name)?.facts.limits(),
             Owner::Key(_) | Owner::Customer(..) => None,
         }
     }

@@ -21,7 +21,7 @@ use std::{
 use arc_swap::{ArcSwapAny, Guard};
 use triomphe::ThinArc;
 
-use crate::model::{secret::Digest, view::KeyView};
+use crate::model::{secret::Digest, touch::touch, view::KeyView};
 
 /// Keys a bucket, on average.
 const BUCKET_KEYS: usize = 6;
@@ -32,6 +32,10 @@ const TAGS: usize = 16;
 const FIRST_BUCKETS: usize = 256;
 /// Enough for the 2^32 buckets that [`Place`] can tell apart.
 const DIRECTORIES: usize = 25;
+
+/// How many keys are looked up together. A thread should hold no more: the guards of [`arc_swap`] are
+/// quick for eight at a time, and a decision needs some for what keys share.
+pub const TOGETHER: usize = 6;
 
 /// Some keys, after a byte of the digest of each.
 type Bucket = ThinArc<[u8; TAGS], KeyView>;
@@ -121,6 +125,42 @@ impl KeyTable {
         self.search(place, |bucket| bucket.slice.iter().position(&is_it))
     }
 
+    /// The keys that have these secrets. What they are made of is read from far memory at the same time,
+    /// as far as the processor can, and not one after the other.
+    pub(super) fn get_together(
+        &self,
+        digests: &[Option<Digest>; TOGETHER],
+    ) -> [Option<KeyRef>; TOGETHER] {
+        let buckets = self.buckets.load(Acquire);
+        let mut found = digests.map(|digest| {
+            let place = Place::of(&digest?);
+            Some(KeyRef { bucket: self.slot(place.bucket(buckets)).load(), at: 0 })
+        });
+        // each loop begins to read what the next one needs
+        for found in found.iter().flatten() {
+            touch(found.bucket.header.header);
+        }
+        for (found, digest) in found.iter_mut().zip(digests) {
+            if let (Some(KeyRef { bucket, at }), Some(digest)) = (found, digest) {
+                let tag = tag(digest);
+                *at = bucket.header.header.iter().position(|byte| *byte == tag).unwrap_or(0);
+                if let Some(view) = bucket.slice.get(*at) {
+                    view.touch();
+                }
+            }
+        }
+        std::array::from_fn(|number| {
+            let (found, digest) = (found.get_mut(number)?.take()?, digests.get(number)?.as_ref()?);
+            let is_it = |view: &KeyView| view.digest == *digest;
+            // else it is behind another one with its tag, or has moved, or is not there
+            if found.bucket.slice.get(found.at).is_some_and(is_it) {
+                Some(found)
+            } else {
+                self.get(digest)
+            }
+        })
+    }
+
     fn search(&self, place: Place, find: impl Fn(&Bucket) -> Option<usize>) -> Option<KeyRef> {
         let mut buckets = self.buckets.load(Acquire);
         loop {
@@ -190,12 +230,11 @@ impl KeyTable {
         let old = new - (new + 1).next_power_of_two() / 2;
         let slot = self.slot(old);
         let content = slot.load();
-        let moves = |view: &&KeyView| Place::of(&view.digest).bucket(new + 1) == new;
-        let moved: Vec<KeyView> = content.slice.iter().filter(moves).cloned().collect();
-        let left = content.slice.iter().filter(|view| !moves(view)).cloned().collect();
-        self.slot(new).store(bucket(moved));
+        let moves = |view: &KeyView| Place::of(&view.digest).bucket(new + 1) == new;
+        let (there, here): (Vec<KeyView>, _) = content.slice.iter().cloned().partition(moves);
+        self.slot(new).store(bucket(there));
         self.buckets.store(new + 1, Release);
-        slot.store(bucket(left));
+        slot.store(bucket(here));
     }
 
     fn slot_of(&self, digest: &Digest) -> &Slot {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    clock::Deadline,
     model::{id::KeyId, time::Timestamp},
     store::{Store, error::StoreError},
     telemetry::chain,
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const BATCH_KEYS_MAX: usize = 10_000;
+/// How often the ledger is gathered: it has room for two million notes.
+const GATHER_INTERVAL: Duration = Duration::from_millis(500);
 /// What the last flush may take when the process ends.
 const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -24,7 +27,7 @@ const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: CancellationToken) {
     let mut failing = false;
     let mut dropped = 0;
-    while let Some(()) = stop.run_until_cancelled(sleep(interval)).await {
+    while let Some(()) = stop.run_until_cancelled(wait(&ledger, interval)).await {
         match (flush(&store, &ledger).await, failing) {
             (Ok(()), true) => {
                 info!("last uses are stored again");
@@ -45,6 +48,15 @@ pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: Ca
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(error = chain(&error), "the last uses are lost"),
         Err(_elapsed) => warn!("the last uses are lost: the database did not answer in time"),
+    }
+}
+
+/// Gathers what is noted until the interval is over.
+async fn wait(ledger: &Ledger, interval: Duration) {
+    let end = Deadline::after(interval);
+    while !end.is_over() {
+        sleep(GATHER_INTERVAL.min(end.left())).await;
+        ledger.gather();
     }
 }
 

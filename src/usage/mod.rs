@@ -1,6 +1,7 @@
 //! The ledger of uses: which keys were used since it was last drained.
 //!
-//! [`flush`] is the task that carries it to the database.
+//! A decision adds a note to a list that only its own thread writes, which is all that it has to do.
+//! [`flush`] is the task that gathers the lists, each key once, and carries them to the database.
 
 pub mod flush;
 
@@ -8,77 +9,134 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use crate::model::{id::KeyId, time::Timestamp, view::KeyView};
 
-const SHARDS: usize = 16;
-/// Keys that were used and not yet flushed. At 24 bytes each this is some 50 MB in all.
-const SHARD_KEYS_MAX: usize = 1 << 17;
+/// Threads beyond so many share lists.
+const LISTS: usize = 64;
+/// Notes that are handed over at once.
+const LIST_NOTES: usize = 4096;
+/// Full lists that wait to be gathered: with 24 bytes a note, some 50 MB.
+const FULL_LISTS_MAX: usize = 512;
+/// Keys that were used and not yet flushed: some 100 MB.
+const KEYS_MAX: usize = 1 << 21;
 
-type Shard = HashMap<KeyId, Timestamp>;
+type Note = (KeyId, Timestamp);
 
 /// Collects uses in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
-    shards: [Mutex<Shard>; SHARDS],
+    lists: [List; LISTS],
+    full: Mutex<Vec<Vec<Note>>>,
+    gathered: Mutex<HashMap<KeyId, Timestamp>>,
     dropped: AtomicU64,
+}
+
+/// What one thread noted. Its lock is free whenever that thread comes, but for when it is gathered. It
+/// has cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct List(Mutex<Vec<Note>>);
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            lists: std::array::from_fn(|_| List::default()),
+            full: Mutex::default(),
+            gathered: Mutex::default(),
+            dropped: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Ledger {
     /// Notes that a key was used. Costs a load if it was used in this same second already. While
-    /// the ledger is full, keys that are not in it yet are counted and dropped.
+    /// the ledger is full, notes are counted and dropped.
     pub fn record(&self, key: &KeyView, now: Timestamp) {
         if key.last_used.advance(now) {
-            self.note(key.id, now.floor_to_second());
+            self.note((key.id, now.floor_to_second()));
         }
     }
 
-    /// Takes all that was noted.
-    pub fn drain(&self) -> Vec<(KeyId, Timestamp)> {
-        let mut uses = Vec::new();
-        for shard in &self.shards {
-            uses.extend(std::mem::take(&mut *lock(shard)));
+    fn note(&self, note: Note) {
+        let Some(List(list)) = self.lists.get(own_list()) else { return };
+        let mut list = lock(list);
+        if list.capacity() == 0 {
+            list.reserve_exact(LIST_NOTES); // once: so that a note never moves others
         }
-        uses
+        list.push(note);
+        if list.len() >= LIST_NOTES {
+            let mut full = lock(&self.full);
+            if full.len() < FULL_LISTS_MAX {
+                full.push(std::mem::replace(&mut *list, Vec::with_capacity(LIST_NOTES)));
+            } else {
+                self.drop_notes(list.len());
+                list.clear();
+            }
+        }
+    }
+
+    /// Takes together what all threads noted. To be called more often than the lists can get full.
+    pub fn gather(&self) {
+        let full = std::mem::take(&mut *lock(&self.full));
+        let mut gathered = lock(&self.gathered);
+        for notes in full {
+            self.keep(&mut gathered, notes);
+        }
+        for List(list) in &self.lists {
+            // taken apart from it, so that its thread does not wait
+            let notes = std::mem::take(&mut *lock(list));
+            self.keep(&mut gathered, notes);
+        }
+    }
+
+    /// Takes all that was noted, each key once.
+    pub fn drain(&self) -> Vec<(KeyId, Timestamp)> {
+        self.gather();
+        std::mem::take(&mut *lock(&self.gathered)).into_iter().collect()
     }
 
     /// Puts back what could not be stored.
     pub fn put_back(&self, uses: Vec<(KeyId, Timestamp)>) {
-        for (id, time) in uses {
-            self.note(id, time);
-        }
+        self.keep(&mut lock(&self.gathered), uses);
     }
 
-    /// How many uses were lost since the start because the ledger was full.
+    /// How many notes were lost since the start because the ledger was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
 
-    fn note(&self, id: KeyId, time: Timestamp) {
-        let [.., last] = id.bytes(); // random, unlike the first
-        let Some(shard) = self.shards.get(usize::from(*last) % SHARDS) else {
-            return;
-        };
-        let mut shard = lock(shard);
-        let full = shard.len() >= SHARD_KEYS_MAX;
-        match shard.get_mut(&id) {
-            Some(known) => *known = time.max(*known),
-            None if full => {
-                self.dropped.fetch_add(1, Relaxed);
-            }
-            None => {
-                shard.insert(id, time);
+    fn keep(&self, gathered: &mut HashMap<KeyId, Timestamp>, notes: Vec<Note>) {
+        for (id, time) in notes {
+            let full = gathered.len() >= KEYS_MAX;
+            match gathered.get_mut(&id) {
+                Some(known) => *known = time.max(*known),
+                None if full => self.drop_notes(1),
+                None => drop(gathered.insert(id, time)),
             }
         }
     }
+
+    fn drop_notes(&self, notes: usize) {
+        self.dropped.fetch_add(u64::try_from(notes).unwrap_or(0), Relaxed);
+    }
 }
 
-/// A panic while a shard was locked leaves it whole: each change of it is one call.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// The list of this thread.
+fn own_list() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: usize = THREADS.fetch_add(1, Relaxed) % LISTS;
+    }
+    OWN.with(|own| *own)
+}
+
+/// A panic while one was locked leaves it whole: each change of it is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -82,30 +82,45 @@ fn uses_of_several_threads_are_all_in_the_ledger() {
 #[test]
 fn a_full_ledger_counts_and_drops_new_keys_and_still_knows_its_own() {
     let ledger = Ledger::default();
-    let per_shard = u64::try_from(SHARD_KEYS_MAX).unwrap();
-    let shards = u64::try_from(SHARDS).unwrap();
-    // ids that are the same modulo the number of shards share one
-    let in_first = |number: u64| id(number * shards);
-    let fill: Vec<_> = (0..per_shard).map(|number| (in_first(number), now_plus(0))).collect();
-    ledger.put_back(fill);
+    let keys = u64::try_from(KEYS_MAX).unwrap();
+    ledger.put_back((0..keys).map(|number| (id(number), now_plus(0))).collect());
     assert_eq!(ledger.dropped(), 0);
 
-    let new = key().id(in_first(per_shard)).build();
+    let new = key().id(id(keys)).build();
     ledger.record(&new, NOW);
+    ledger.gather();
     ledger.put_back(vec![(new.id, NOW)]);
     assert_eq!(ledger.dropped(), 2);
-    ledger.record(&key().id(in_first(3)).build(), now_plus(5 * SECOND));
-    ledger.record(&key().id(id(1)).build(), NOW);
-    assert_eq!(ledger.dropped(), 2);
-
+    ledger.record(&key().id(id(3)).build(), now_plus(5 * SECOND));
     let uses = drained(&ledger);
-    assert_eq!(uses.len(), SHARD_KEYS_MAX + 1);
+    assert_eq!((uses.len(), ledger.dropped()), (KEYS_MAX, 2));
     let moved_on = now_plus(5 * SECOND).floor_to_second();
-    assert_eq!(uses.get(&in_first(3)), Some(&moved_on));
-    assert!(uses.contains_key(&id(1)) && !uses.contains_key(&new.id));
+    assert_eq!(uses.get(&id(3)), Some(&moved_on));
+    assert!(!uses.contains_key(&new.id));
 
     ledger.record(&new, now_plus(SECOND));
     assert_eq!(drained(&ledger).len(), 1);
+}
+
+#[test]
+fn what_a_thread_noted_is_handed_over_in_full_lists_and_those_are_bounded() {
+    let ledger = Ledger::default();
+    let key = key().build();
+    let seconds = |from: usize, to: usize| {
+        for second in from..to {
+            ledger.record(&key, now_plus(i64::try_from(second).unwrap() * SECOND));
+        }
+    };
+    seconds(0, FULL_LISTS_MAX * LIST_NOTES + LIST_NOTES - 1);
+    assert_eq!((lock(&ledger.full).len(), ledger.dropped()), (FULL_LISTS_MAX, 0));
+    let end = FULL_LISTS_MAX * LIST_NOTES + LIST_NOTES;
+    seconds(end - 1, end);
+    assert_eq!(ledger.dropped(), u64::try_from(LIST_NOTES).unwrap());
+    ledger.gather();
+    assert!(lock(&ledger.full).is_empty());
+    seconds(end, end + 1);
+    let latest = now_plus(i64::try_from(end).unwrap() * SECOND).floor_to_second();
+    assert_eq!(ledger.drain(), [(key.id, latest)]);
 }
 
 proptest! {

@@ -38,8 +38,8 @@ fn ask_for<'a>(hot: &Hot, token: &Token, customer: &'a str) -> Outcome {
 }
 
 fn left(outcome: &Outcome) -> Vec<i64> {
-    let readings = outcome.verdict.iter().flat_map(|verdict| &verdict.readings);
-    readings.map(|reading| reading.remaining).collect()
+    let readings = outcome.verdict.iter().flat_map(Verdict::readings);
+    readings.map(|(_, reading)| reading.remaining).collect()
 }
 
 fn put_customer(applier: &mut Applier, id: &str, limits: &str) -> bool {

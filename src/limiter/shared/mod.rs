@@ -112,7 +112,7 @@ impl Shared {
             }
             reading
         });
-        let verdict = Verdict::new(read.collect(), false);
+        let verdict = Verdict::new(applicable, read.collect(), false);
         if *take == Take::Yes {
             self.limiter.note_quotas(applicable, passes);
         }

@@ -8,7 +8,10 @@ mod slots;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::AcqRel},
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Relaxed},
+        },
     },
     time::Duration,
 };
@@ -22,6 +25,7 @@ use crate::model::{
     name::LimitName,
     reservation::{ReservationId, Tag},
     time::{BootTime, Now, Timestamp},
+    touch::touch,
 };
 pub use owner::{Owner, Scope};
 use quota::QuotaMeter;
@@ -39,7 +43,7 @@ pub struct Metered {
     /// The part that its domain falls into.
     pub tag: Tag,
     limits: Limits,
-    meters: Box<[Arc<Meter>]>,
+    meters: Meters,
     /// Whether something is to be told to the other replicas.
     pub to_share: Mark,
     /// Whether something is to be stored.
@@ -59,6 +63,31 @@ impl Mark {
     /// Takes it away, before what it stands for is looked at.
     pub fn clear(&self) {
         self.0.swap(false, AcqRel);
+    }
+}
+
+/// A meter for each limit. One is the usual case, and then it is one step nearer.
+#[derive(Debug)]
+enum Meters {
+    One(Arc<Meter>),
+    Some(Box<[Arc<Meter>]>),
+}
+
+impl Meters {
+    fn as_slice(&self) -> &[Arc<Meter>] {
+        match self {
+            Self::One(meter) => std::slice::from_ref(meter),
+            Self::Some(meters) => meters,
+        }
+    }
+}
+
+impl FromIterator<Arc<Meter>> for Meters {
+    fn from_iter<I: IntoIterator<Item = Arc<Meter>>>(meters: I) -> Self {
+        match <[_; 1]>::try_from(meters.into_iter().collect::<Vec<_>>()) {
+            Ok([meter]) => Self::One(meter),
+            Err(meters) => Self::Some(meters.into()),
+        }
     }
 }
 
@@ -132,12 +161,8 @@ pub enum Fit {
 }
 
 /// The state of a limit, as an answer tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// What has it.
-    pub scope: Scope,
-    /// The limit.
-    pub limit: Limit,
     /// How long its period is, if it has one.
     pub window: Option<Duration>,
     /// How much is left.
@@ -183,7 +208,7 @@ impl Metered {
     /// Each limit with its state.
     pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
         let scope = self.owner.scope();
-        let pairs = self.limits.iter().zip(&self.meters);
+        let pairs = self.limits.iter().zip(self.meters.as_slice());
         pairs.filter_map(move |(limit, meter)| {
             let dial = match (&limit.rule, &**meter) {
                 (Rule::Rate(rate), Meter::Rate(meter)) => Dial::Rate(rate, meter),
@@ -193,6 +218,21 @@ impl Metered {
             };
             Some(Gauge { scope, limit, dial, meter })
         })
+    }
+
+    /// Begins to read it.
+    pub fn touch(&self) {
+        touch(self.to_share.0.load(Relaxed));
+        touch(self.meters.as_slice().as_ptr());
+    }
+
+    /// Begins to read what was used, once it was touched itself.
+    pub fn touch_meters(&self) {
+        for meter in self.meters.as_slice() {
+            if let Meter::Rate(meter) = &**meter {
+                meter.touch();
+            }
+        }
     }
 
     /// One limit with its state.
@@ -214,7 +254,8 @@ impl Meter {
 /// One limit with its state.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge<'a> {
-    scope: Scope,
+    /// What has it.
+    pub scope: Scope,
     /// The limit.
     pub limit: &'a Limit,
     /// Its rule and its state.
@@ -288,8 +329,7 @@ impl Gauge<'_> {
             Dial::Slots(..) => None,
         };
         let wait = wait.filter(|_| fit == Fit::Exceeded);
-        let (scope, limit) = (self.scope, self.limit.clone());
-        Reading { scope, limit, window, remaining, reset, fit, wait }
+        Reading { window, remaining, reset, fit, wait }
     }
 
     /// The meter for another rule of the same kind, with as much used.

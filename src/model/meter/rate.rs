@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Ask, Fit, Settlement, Told, UNKNOWN_OUTAGE};
-use crate::model::{limit::rate::Rate, time::BootTime};
+use crate::model::{limit::rate::Rate, time::BootTime, touch::touch};
 
 /// The state of a rate.
 #[derive(Debug, Default)]
@@ -20,6 +20,11 @@ pub struct RateMeter {
 }
 
 impl RateMeter {
+    /// Begins to read it.
+    pub(super) fn touch(&self) {
+        touch(self.state.load(Relaxed));
+    }
+
     pub(super) fn fit(&self, rate: &Rate, ask: &Ask) -> Fit {
         if ask.cost > rate.burst() {
             Fit::TooCostly

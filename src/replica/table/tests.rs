@@ -32,6 +32,8 @@ fn spread(number: u64) -> Digest {
     Digest::from_bytes(bytes)
 }
 
+const PLACES: [fn(u64) -> Digest; 2] = [crowded, spread];
+
 fn view(digest: Digest, number: u64) -> KeyView {
     KeyView { digest, ..key().id(id(number)).build() }
 }
@@ -46,9 +48,25 @@ fn content(table: &KeyTable) -> HashMap<[u8; 32], KeyId> {
 
 proptest! {
     #[test]
+    fn keys_are_found_together_as_they_are_alone(
+        there in prop::collection::vec(0..60_u64, 0..100),
+        asked in prop::collection::vec(prop::option::weighted(0.8, 0..60_u64), TOGETHER),
+        place in prop::sample::select(PLACES.to_vec()),
+    ) {
+        let table = KeyTable::default();
+        for number in there {
+            table.insert(view(place(number), number));
+        }
+        let asked: [Option<Digest>; TOGETHER] = std::array::from_fn(|at| asked[at].map(place));
+        let found = table.get_together(&asked).map(|key| key.map(|key| (key.id, key.digest)));
+        let alone = asked.map(|digest| table.get(&digest?).map(|key| (key.id, key.digest)));
+        prop_assert_eq!(found, alone);
+    }
+
+    #[test]
     fn the_table_is_a_map(
         changes in prop::collection::vec((0..60_u64, any::<bool>(), 0..3_u64), 0..200),
-        place in prop::sample::select(vec![crowded as fn(u64) -> Digest, spread]),
+        place in prop::sample::select(PLACES.to_vec()),
     ) {
         let (table, mut map) = (KeyTable::default(), HashMap::new());
         for (number, put, owner) in changes {
@@ -146,7 +164,10 @@ fn readers_find_every_key_while_the_table_grows() {
             number = (number + 7919) % known;
             let found = table.get(&spread(number)).expect("it was put before it was counted");
             assert_eq!((found.id, found.digest), (id(number), spread(number)));
-            assert!(table.get(&spread(KEYS + number)).is_none());
+            let [one, none] = [number, KEYS + number].map(|number| Some(spread(number)));
+            let [found, unknown, ..] = table.get_together(&[one, none, one, None, one, one]);
+            assert_eq!(found.map(|key| key.id), Some(id(number)));
+            assert!(unknown.is_none());
         }
     };
     thread::scope(|scope| {

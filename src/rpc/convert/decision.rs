@@ -209,7 +209,7 @@ pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::Author
         response.labels = labels.collect();
     }
     if let Some(verdict) = &outcome.verdict {
-        response.limits = verdict.readings.iter().map(reading_to_pb).collect();
+        response.limits = verdict.readings().map(reading_to_pb).collect();
         response.limits_degraded = verdict.degraded;
     }
     response.retry_after = outcome.retry_after.map(duration_to_pb);

@@ -10,7 +10,7 @@ use crate::{
             quota::{FixedPeriod, InvalidQuota, Period, Quota},
             rate::{InvalidRate, Rate},
         },
-        meter::{Fit, Reading, Scope},
+        meter::{Fit, Gauge, Reading, Scope},
         name::LimitName,
     },
     rpc::pb::{self, limit::Kind},
@@ -114,20 +114,20 @@ pub(in crate::rpc) fn quota_to_pb(quota: &Quota) -> pb::Quota {
 }
 
 /// The state of a limit, outward.
-pub(super) fn reading_to_pb(reading: &Reading) -> pb::LimitState {
-    let (kind, limit) = match &reading.limit.rule {
+pub(super) fn reading_to_pb((gauge, reading): (Gauge<'_>, &Reading)) -> pb::LimitState {
+    let (kind, limit) = match &gauge.limit.rule {
         Rule::Rate(rate) => (pb::LimitKind::Rate, rate.limit().into()),
         Rule::Quota(quota) => (pb::LimitKind::Quota, quota.limit()),
         Rule::Concurrency(slots) => (pb::LimitKind::Concurrency, slots.limit().into()),
     };
-    let scope = match reading.scope {
+    let scope = match gauge.scope {
         Scope::Key => pb::LimitScope::Key,
         Scope::User => pb::LimitScope::User,
         Scope::Customer => pb::LimitScope::Customer,
         Scope::Domain => pb::LimitScope::Domain,
     };
     pb::LimitState {
-        name: reading.limit.name.to_string(),
+        name: gauge.limit.name.to_string(),
         scope: scope.into(),
         kind: kind.into(),
         limit,

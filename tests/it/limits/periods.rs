@@ -14,9 +14,9 @@ use keyward::{
         reservation::Tag,
         secret::Digest,
         time::{BootTime, Now, Timestamp},
-        view::{KeyRow, KeyView},
+        view::KeyRow,
     },
-    replica,
+    replica::{self, KeyRef},
     store::{
         Store,
         quota::{Batch, Known},
@@ -44,13 +44,12 @@ fn metered(limit: &str, before: Option<&Arc<Metered>>) -> Arc<Metered> {
 }
 
 /// A key without limits of its own.
-fn key() -> Arc<KeyView> {
+fn key() -> KeyRef {
     let current = Digest::from_bytes([7; 32]);
     let (replica, mut applier) = replica::Replica::new(Duration::from_secs(1));
     let row = KeyRow {
         id: KeyId::from_bytes([1; 16]),
-        environment: "production",
-        profile: "default",
+        profile: "production\ndefault",
         labels: "",
         active: true,
         not_before: None,
@@ -67,7 +66,7 @@ struct Replica {
     store: Store,
     limiter: Arc<Limiter>,
     flush: QuotaFlush,
-    key: Arc<KeyView>,
+    key: KeyRef,
     metered: Arc<Metered>,
 }
 
@@ -125,7 +124,8 @@ impl Replica {
             .due((applicable, &self.key.profile.domain.name), charge, Take::Yes, now)
             .unwrap();
         let verdict = self.limiter.decide(&due);
-        verdict.denied.is_none().then(|| verdict.readings[0].remaining)
+        let left = verdict.readings().next().map(|(_, reading)| reading.remaining);
+        left.filter(|_| verdict.denied.is_none())
     }
 
     fn left(&self, now: Timestamp) -> i64 {

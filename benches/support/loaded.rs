@@ -1,0 +1,150 @@
+//! A replica in this process, filled with keys whose tokens can be made again from their numbers.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use keyward::{
+    authorize::{Explain, Hot, Record, Terms},
+    clock,
+    decide::{Access, Ask, Plane, Question},
+    limiter::{
+        Charge, Limiter, Sharing,
+        failures::{FailureLimit, Failures, Source},
+    },
+    model::{
+        id::KeyId,
+        permission::Permission,
+        secret::{Brand, Pepper, PresentedKey},
+        shared::DomainRow,
+        view::KeyRow,
+    },
+    replica::{Applier, Replica},
+};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Sets of permissions and route rules that keys share.
+pub const PROFILES: usize = 50;
+
+/// A well-formed token from a number: random to look at, and always the same.
+pub fn token(number: u64) -> String {
+    let mut text = String::from("kw_prod_");
+    let mut state = number;
+    for _ in 0..32 {
+        // splitmix64
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        text.push(char::from(BASE62[usize::try_from((mixed ^ (mixed >> 31)) % 62).unwrap()]));
+    }
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut checksum = [b'0'; 6];
+    for digit in checksum.iter_mut().rev() {
+        *digit = BASE62[usize::try_from(rest % 62).unwrap()];
+        rest /= 62;
+    }
+    text.extend(checksum.map(char::from));
+    text
+}
+
+/// A replica with keys, and what decides by it.
+pub struct Loaded {
+    pub hot: Hot,
+    pub tokens: Vec<String>,
+    pub applier: Mutex<Applier>,
+    limited: bool,
+}
+
+impl Loaded {
+    /// With so many keys, each with a rate limit of its own or without. Made once.
+    pub fn with(keys: usize, limited: bool) -> &'static Self {
+        static MADE: OnceLock<Mutex<HashMap<(usize, bool), &'static Loaded>>> = OnceLock::new();
+        let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
+        made.entry((keys, limited)).or_insert_with(|| Box::leak(Box::new(Self::new(keys, limited))))
+    }
+
+    fn new(keys: usize, limited: bool) -> Self {
+        let (replica, mut applier) = Replica::new(Duration::from_secs(24 * 60 * 60));
+        let domain = DomainRow { name: "default", enabled: true, route_map: "", limits: "" };
+        applier.put_domain(&domain).unwrap();
+        let failures = FailureLimit::new(60, Duration::from_secs(60)).unwrap();
+        let loaded = Self {
+            hot: Hot {
+                replica,
+                ledger: Arc::default(),
+                pepper: Arc::new(Pepper::parse(b"a pepper for benches, of 32 bytes").unwrap()),
+                brand: Brand::parse("kw").unwrap(),
+                limiter: Arc::new(Limiter::new(
+                    Sharing::Local,
+                    Failures::new(Some(failures), None),
+                    1,
+                )),
+            },
+            tokens: (0..keys).map(|number| token(u64::try_from(number).unwrap())).collect(),
+            applier: Mutex::new(applier),
+            limited,
+        };
+        for number in 0..keys {
+            loaded.put(number, true);
+        }
+        loaded.applier.lock().unwrap().reached(1, Some(clock::boot()));
+        loaded
+    }
+
+    /// Puts a key in, or changes it.
+    pub fn put(&self, number: usize, active: bool) {
+        let presented = PresentedKey::parse(&self.tokens[number], &self.hot.brand).unwrap();
+        let mut id = [0x5a; 16];
+        let mixed = u64::try_from(number).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        id[8..].copy_from_slice(&mixed.to_be_bytes());
+        let profile = profile(number % PROFILES, self.limited);
+        let row = KeyRow {
+            id: KeyId::from_bytes(id),
+            profile: &profile,
+            labels: "",
+            active,
+            not_before: None,
+            expire: None,
+            current: presented.digest(&self.hot.pepper),
+            retiring: None,
+        };
+        self.applier.lock().unwrap().put(&row).unwrap();
+    }
+}
+
+/// What keys have in common, as the store tells it.
+pub fn profile(number: usize, limited: bool) -> String {
+    let limits = if limited { "smooth:rate:1000000:1000000:1000000" } else { "" };
+    format!(
+        "production\ndefault\nsystems.read zones group-{number}.read\n\n\n\n\n\n\n\n{limits}\n\
+         GET,POST /api/systems\n/api/zones/{number}"
+    )
+}
+
+/// The question that every key is asked here.
+pub fn question() -> Question<'static> {
+    let access = Access {
+        customer: "",
+        route: "/api/systems/7",
+        method: "GET",
+        permission: Some(Permission::parse("systems.read").unwrap()),
+    };
+    let client = Some(IpAddr::from([192, 0, 2, 7]));
+    Question { plane: Plane::Data("production"), client, ask: Ask::Access(access) }
+}
+
+/// Terms as the service has them, read now.
+pub fn terms(question: &Question<'_>) -> Terms {
+    Terms {
+        now: clock::now(),
+        revision_min: 0,
+        record: Record::Use,
+        explain: Explain::No,
+        source: question.client.map(Source::Client),
+        charge: Charge::ONE,
+    }
+}

@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean
+.PHONY: help run test check bench clean
 
 # Which build `make run` runs: `make run PROFILE=dev` is built sooner and runs slower.
 PROFILE ?= release
@@ -12,6 +12,7 @@ help:
 	@echo 'make run     install what is missing, build, serve     ARGS="--ephemeral"  PROFILE=dev'
 	@echo 'make test    install what is missing, run all tests    ARGS="name_of_a_test"'
 	@echo 'make check   format, lints, documentation: what must be clean before a commit'
+	@echo 'make bench   install what is missing, build, measure    ARGS="unary"  ARGS="--help"'
 	@echo 'make clean   remove what was built; data and settings stay'
 
 # Sets PGBIN only if PostgreSQL lies where keyward does not look by itself.
@@ -35,6 +36,10 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+# Builds with all optimisations, which takes minutes, and then wants the machine for itself.
+bench:
+	@$(postgres); exec cargo run --locked --release --example keyward-bench -- $(or $(ARGS),--help)
 
 clean:
 	cargo clean

@@ -1,0 +1,270 @@
+//! What is shown of a scenario: a table, JSON and a plot.
+
+use std::{fmt::Write, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use crate::plot;
+
+/// A measured value with its name and what it was in each round.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub values: Vec<f64>,
+}
+
+/// What was measured of one variant.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub name: String,
+    pub baseline: Option<String>,
+    pub metrics: Vec<Metric>,
+}
+
+/// What was measured in a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Variants of the rounds.
+    pub rows: Vec<Row>,
+    /// Single values with their units, such as what a fill took.
+    pub facts: Vec<(String, f64, &'static str)>,
+}
+
+/// The middle of values, and their ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Summary {
+    /// Of no values: nothing.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let (below, above) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+        Some(Self { median: f64::midpoint(below, above), min, max })
+    }
+
+    fn json(self) -> Value {
+        json!({ "median": self.median, "min": self.min, "max": self.max })
+    }
+
+    fn text(self, digits: usize) -> String {
+        let Self { median, min, max } = self;
+        format!("{median:.digits$} [{min:.digits$}-{max:.digits$}]")
+    }
+}
+
+impl Row {
+    /// A row without values.
+    pub fn new(name: &str, baseline: Option<&str>) -> Self {
+        Self { name: name.to_owned(), baseline: baseline.map(str::to_owned), metrics: Vec::new() }
+    }
+
+    /// Adds the value of a round.
+    pub fn add(&mut self, name: &'static str, value: f64) {
+        match self.metrics.iter_mut().find(|metric| metric.name == name) {
+            Some(metric) => metric.values.push(value),
+            None => self.metrics.push(Metric { name, values: vec![value] }),
+        }
+    }
+
+    /// The values of all rounds; none if it has none of this name.
+    pub fn values(&self, name: &str) -> &[f64] {
+        let found = self.metrics.iter().find(|metric| metric.name == name);
+        found.map_or(&[], |metric| &metric.values)
+    }
+
+    /// The middle of them.
+    pub fn summary(&self, name: &str) -> Option<Summary> {
+        Summary::of(self.values(name))
+    }
+}
+
+impl Report {
+    /// The row of this name.
+    pub fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// How a row's rate is to that of its baseline, of ratios that were made in each round.
+    pub fn ratio(&self, row: &Row) -> Option<Summary> {
+        let rate = |row: &Row| row.values("rate").to_vec();
+        self.ratio_of(row, rate)
+    }
+
+    /// The same of decisions for each second of the server's CPU time, which other work on the machine
+    /// disturbs less.
+    pub fn cpu_ratio(&self, row: &Row) -> Option<Summary> {
+        let rate = |row: &Row| row.values("cpu_us").iter().map(|micros| 1e6 / micros).collect();
+        self.ratio_of(row, rate)
+    }
+
+    fn ratio_of(&self, row: &Row, values: impl Fn(&Row) -> Vec<f64>) -> Option<Summary> {
+        let (own, other) = (values(row), values(self.row(row.baseline.as_ref()?)?));
+        let rounds = own.iter().zip(&other).map(|(own, other)| own / other);
+        Summary::of(&rounds.collect::<Vec<_>>())
+    }
+
+    /// The table for people.
+    pub fn table(&self) -> String {
+        const COLUMNS: [(&str, &str, usize); 8] = [
+            ("rate", "decisions/s", 0),
+            ("cpu_us", "server CPU µs", 2),
+            ("p50_us", "p50 µs", 0),
+            ("p90_us", "p90 µs", 0),
+            ("p99_us", "p99 µs", 0),
+            ("p999_us", "p99.9 µs", 0),
+            ("generator_us", "generator µs", 2),
+            ("other_cores", "others, cores", 2),
+        ];
+        let mut lines = Vec::new();
+        if !self.rows.is_empty() {
+            let mut head = ["variant", "ratio", "CPU ratio"].map(str::to_owned).to_vec();
+            head.extend(COLUMNS.map(|(_, title, _)| title.to_owned()));
+            lines.push(head);
+        }
+        for row in &self.rows {
+            let text = |ratio: Option<Summary>| ratio.map_or_else(String::new, |it| it.text(3));
+            let mut line = vec![row.name.clone(), text(self.ratio(row)), text(self.cpu_ratio(row))];
+            for (metric, _, digits) in COLUMNS {
+                line.push(row.summary(metric).map_or_else(String::new, |found| found.text(digits)));
+            }
+            lines.push(line);
+        }
+        let mut text = aligned(&lines);
+        for row in &self.rows {
+            if let Some(baseline) = &row.baseline {
+                writeln!(text, "`{}` is compared with `{baseline}`", row.name).unwrap();
+            }
+        }
+        for (name, value, unit) in &self.facts {
+            writeln!(text, "{name}: {value:.3} {unit}").unwrap();
+        }
+        text
+    }
+
+    /// Everything, with each round's values.
+    pub fn json(&self, scenario: &str, machine: &Value) -> Value {
+        let row = |row: &Row| {
+            let metric = |metric: &Metric| {
+                let summary = Summary::of(&metric.values).map(Summary::json);
+                (metric.name.to_owned(), json!({ "summary": summary, "rounds": metric.values }))
+            };
+            json!({
+                "name": row.name,
+                "baseline": row.baseline,
+                "ratio": self.ratio(row).map(Summary::json),
+                "cpu_ratio": self.cpu_ratio(row).map(Summary::json),
+                "metrics": row.metrics.iter().map(metric).collect::<Map<_, _>>(),
+            })
+        };
+        let fact = |(name, value, unit): &(String, f64, &str)| json!({ "name": name, "value": value, "unit": unit });
+        json!({
+            "scenario": scenario,
+            "machine": machine,
+            "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
+            "facts": self.facts.iter().map(fact).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines {
+        for (cell, width) in line.iter().zip(&widths) {
+            write!(text, "{cell:<width$}  ").unwrap();
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// Where to write, besides standard output.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Outputs {
+    /// Write all values of all rounds to this file
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<String>,
+    /// Draw the rates into this file
+    #[arg(long, value_name = "FILE", global = true)]
+    svg: Option<String>,
+    /// Write .txt, .json and .svg of this name, e.g. benches/results/unary
+    #[arg(long, value_name = "NAME", global = true)]
+    out: Option<String>,
+}
+
+impl Outputs {
+    /// Shows a report and writes what is wanted.
+    pub fn write(&self, scenario: &str, machine: &Value, report: &Report) -> Result<()> {
+        let field = |name: &str| match &machine[name] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let mut text = format!("keyward-bench {}\n", arguments.join(" "));
+        let (cpu, cores, memory) = (field("cpu"), field("cores"), field("memory_gib"));
+        writeln!(text, "{cpu}, {cores} cores, {memory} GiB, Linux {}", field("kernel"))?;
+        let (rustc, commit, date) = (field("rustc"), field("commit"), field("date"));
+        let congestion = field("tcp_congestion_control");
+        writeln!(text, "{rustc}, commit {commit}, {date}, TCP with {congestion}")?;
+        writeln!(text, "median [min-max] of the rounds; ratios are made in each round\n")?;
+        text.push_str(&report.table());
+        print!("{text}");
+        let of = |ending: &str| self.out.as_ref().map(|name| format!("{name}.{ending}"));
+        let json = serde_json::to_string_pretty(&report.json(scenario, machine))? + "\n";
+        let svg = plot::draw(scenario, report);
+        let files = [
+            (of("txt"), &text),
+            (of("json"), &json),
+            (of("svg"), &svg),
+            (self.json.clone(), &json),
+            (self.svg.clone(), &svg),
+        ];
+        for (path, content) in files {
+            if let Some(path) = path {
+                if let Some(folder) = Path::new(&path).parent() {
+                    fs::create_dir_all(folder)?;
+                }
+                fs::write(&path, content).with_context(|| format!("cannot write {path}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_middle_of_the_ratios_of_the_rounds() {
+        let mut report = Report::default();
+        for (name, baseline, rates) in
+            [("own", Some("other"), [10.0, 30.0, 20.0]), ("other", None, [10.0, 10.0, 40.0])]
+        {
+            let mut row = Row::new(name, baseline);
+            for rate in rates {
+                row.add("rate", rate);
+            }
+            report.rows.push(row);
+        }
+        let expected = Summary { median: 1.0, min: 0.5, max: 3.0 };
+        assert_eq!(report.ratio(&report.rows[0]), Some(expected));
+        assert_eq!(report.ratio(&report.rows[1]), None);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
+        assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 3.0]).map(|summary| summary.median), Some(2.5));
+        assert_eq!(Summary::of(&[]), None);
+    }
+}

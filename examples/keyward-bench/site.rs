@@ -1,0 +1,232 @@
+//! All that a bench needs around it: a folder, a PostgreSQL of its own with keys, and servers.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use keyward::postgres::{Durability, Options, PrivatePostgres};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    fill::{Filled, KeyPlan, fill},
+    keys::PEPPER,
+    load::Target,
+    machine::{Cores, Place, memory_of_process, move_to},
+    signals,
+};
+
+const START_TIME_MAX: Duration = Duration::from_secs(600);
+const DATABASE_CONNECTIONS_MAX: u32 = 100;
+
+/// A program that can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Keyward, over the keys of the site.
+    Keyward,
+    /// The bare service on Keyward's listener, allocator and runtimes; answers with a limit or without.
+    Echo { limits: bool },
+    /// The bare service as tonic's guide has it.
+    EchoStock { limits: bool },
+    /// A service that asks the database, and notes each use in it or not.
+    Naive { update: bool },
+}
+
+impl Program {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Keyward => "keyward",
+            Self::Echo { .. } => "echo",
+            Self::EchoStock { .. } => "echo_stock",
+            Self::Naive { .. } => "naive",
+        }
+    }
+
+    fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::Keyward => &[
+                "serve",
+                "--authorize-listen=127.0.0.1:0",
+                "--admin-listen=127.0.0.1:0",
+                "--log-format=json",
+            ],
+            Self::Echo { limits: true } | Self::EchoStock { limits: true } => &["--limits"],
+            Self::Naive { update: false } => &["--no-update"],
+            Self::Echo { .. } | Self::EchoStock { .. } | Self::Naive { .. } => &[],
+        }
+    }
+}
+
+/// Where the programs are, and how they are placed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of the build of Keyward and of `echo`, and of the stock build of the others.
+    pub keyward_folder: PathBuf,
+    pub stock_folder: PathBuf,
+    pub cores: Cores,
+}
+
+/// A folder, a database and servers, gone when it is dropped.
+#[derive(Debug)]
+pub struct Site {
+    settings: Settings,
+    folder: PathBuf,
+    postgres: Option<PrivatePostgres>,
+    /// The keys that the database has.
+    pub plan: KeyPlan,
+    started: u32,
+}
+
+impl Site {
+    /// A site without a database.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let folder = env::temp_dir().join(format!("keyward-bench-{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let plan = KeyPlan { count: 0, limits: false };
+        Ok(Self { settings, folder, postgres: None, plan, started: 0 })
+    }
+
+    /// Starts the database with these keys, in place of the one before.
+    pub fn fill(&mut self, plan: KeyPlan) -> Result<Filled> {
+        self.postgres = None;
+        move_to(self.settings.cores, Place::Rest)?;
+        self.started += 1;
+        let postgres = PrivatePostgres::start(&Options {
+            data_dir: self.folder.join(format!("postgres-{}", self.started)),
+            durability: Durability::Throwaway,
+            max_connections: DATABASE_CONNECTIONS_MAX,
+            bin_dir: env::var_os("PGBIN").map(PathBuf::from),
+        })?;
+        eprintln!("filling {} keys", plan.count);
+        let filled = fill(&postgres.connection().url().parse()?, plan)?;
+        eprintln!("  rows {:.1?}, indexes {:.1?}", filled.rows, filled.indexes);
+        self.postgres = Some(postgres);
+        self.plan = plan;
+        Ok(filled)
+    }
+
+    /// Starts a server and waits until it can be asked.
+    pub fn start(&mut self, program: Program) -> Result<Server> {
+        self.started += 1;
+        let folder = match program {
+            Program::Keyward => self.settings.keyward_folder.clone(),
+            Program::Echo { .. } => self.settings.keyward_folder.join("examples"),
+            Program::EchoStock { .. } | Program::Naive { .. } => {
+                self.settings.stock_folder.join("examples")
+            }
+        };
+        let log = self.folder.join(format!("{}-{}.log", program.name(), self.started));
+        let mut command = Command::new(folder.join(program.name()));
+        command.args(program.args());
+        command.env("KEYWARD_PEPPER", PEPPER);
+        match &self.postgres {
+            Some(postgres) => command.env("DATABASE_URL", postgres.connection().url()),
+            None => command.env_remove("DATABASE_URL"),
+        };
+        ensure!(
+            self.postgres.is_some() || !matches!(program, Program::Keyward | Program::Naive { .. }),
+            "{} needs the keys of a database",
+            program.name()
+        );
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
+        move_to(self.settings.cores, Place::Server)?;
+        let begun = Instant::now();
+        let spawned = command.spawn();
+        move_to(self.settings.cores, Place::Rest)?;
+        let child = spawned.with_context(|| format!("cannot start {}", program.name()))?;
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Server { child, log, begun, address, ready: Duration::ZERO };
+        server.address = server.wait(program)?;
+        server.ready = begun.elapsed();
+        Ok(server)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(self.postgres.take());
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("cannot remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// A running server, ended when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    log: PathBuf,
+    /// When it was started.
+    pub begun: Instant,
+    address: SocketAddr,
+    /// From its start until it could be asked.
+    pub ready: Duration,
+}
+
+impl Server {
+    /// Whom to ask.
+    pub fn target(&self) -> Target {
+        Target { address: self.address, pid: self.child.id() }
+    }
+
+    /// Its memory in RAM, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        memory_of_process(self.child.id())
+    }
+
+    fn wait(&mut self, program: Program) -> Result<SocketAddr> {
+        if program == Program::Keyward {
+            self.logged("loaded all keys", "took_ms")?;
+            return Ok(self.logged("listening", "authorize")?.parse()?);
+        }
+        let output = self.child.stdout.take().context("no output")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.with_context(|| format!("the server ended: {}", text(&self.log)))?;
+        let address = address.parse()?;
+        // tonic binds only when it begins to serve
+        while let Err(error) = TcpStream::connect(address) {
+            ensure!(self.child.try_wait()?.is_none(), "the server ended: {}", text(&self.log));
+            ensure!(self.begun.elapsed() < START_TIME_MAX, "the server does not listen: {error}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(address)
+    }
+
+    /// A field of a line of Keyward's log, once the line is there.
+    pub fn logged(&mut self, message: &str, field: &str) -> Result<String> {
+        while self.begun.elapsed() < START_TIME_MAX {
+            signals::check()?;
+            let text = text(&self.log);
+            let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let mut found = lines.filter(|line: &serde_json::Value| line["message"] == message);
+            if let Some(line) = found.next() {
+                let value = &line[field];
+                return Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            }
+            ensure!(self.child.try_wait()?.is_none(), "the server ended:\n{text}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bail!("not logged in time: {message}");
+    }
+}
+
+fn text(log: &Path) -> String {
+    fs::read_to_string(log).unwrap_or_default()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::TERM)) {
+            eprintln!("cannot end a server: {error}");
+        }
+        drop(self.child.wait());
+    }
+}

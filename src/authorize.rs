@@ -85,6 +85,13 @@ pub struct Case<'a> {
     pub terms: Terms,
 }
 
+impl Outcome {
+    /// The same, to be kept while something is waited for.
+    pub fn detached(self) -> Self {
+        Self { key: self.key.map(KeyRef::detached), ..self }
+    }
+}
+
 /// Decides whether the presented key may do what is asked, with knowledge of at least
 /// `revision_min`. `now` must have been read after the request arrived.
 pub fn authorize(

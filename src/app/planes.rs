@@ -25,14 +25,16 @@ use crate::{
         DESCRIPTORS,
         access::AccessAdminService,
         admin::KeyAdminService,
-        authorize::{AuthorizeService, Door},
+        authorize::{AuthorizeServer, AuthorizeService, Door},
+        front::Front,
+        http2,
         listen::{
             ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, bind,
             server,
         },
         pb::{
-            access_admin_server::AccessAdminServer, authorize_server::AuthorizeServer,
-            key_admin_server::KeyAdminServer, self_service_server::SelfServiceServer,
+            access_admin_server::AccessAdminServer, key_admin_server::KeyAdminServer,
+            self_service_server::SelfServiceServer,
         },
         reached::Reached,
         self_service::SelfServiceService,
@@ -111,11 +113,10 @@ impl Listeners {
             random: SystemRandom::new(),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
-        let authorize =
-            AuthorizeServer::new(authorize).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
+        let authorize = AuthorizeServer::new(authorize, AUTHORIZE_MESSAGE_BYTES_MAX);
         let health = HealthService::from_health_reporter(services.health.clone());
         let health = HealthServer::new(health);
-        let authorize_routes = Routes::new(authorize).add_service(health.clone());
+        let front = Front { authorize, health: health.clone() };
         let threads = match args.authorize_threads {
             Some(threads) => threads.get(),
             None => thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -125,7 +126,7 @@ impl Listeners {
             streams_max: AUTHORIZE_STREAMS_MAX,
         };
         let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
-        let ended = spawn_authorize(acceptor, lanes, &authorize_routes, limits, (tasks, &stop))?;
+        let ended = spawn_authorize(acceptor, lanes, &front, limits, (tasks, &stop))?;
 
         let admin_routes = admin_routes(services, explaining, health)?;
         let limits = Limits {
@@ -165,8 +166,7 @@ fn admin_routes(
     let keys = KeyAdminServer::new(keys).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let access = AccessAdminServer::new(access).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let own = SelfServiceServer::new(own).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
-    let explaining =
-        AuthorizeServer::new(explaining).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    let explaining = AuthorizeServer::new(explaining, ADMIN_MESSAGE_BYTES_MAX);
     Ok(Routes::new(keys)
         .add_service(access)
         .add_service(own)
@@ -192,7 +192,7 @@ impl Planes {
 fn spawn_authorize(
     acceptor: Acceptor,
     lanes: Vec<Lane>,
-    routes: &Routes,
+    front: &Front,
     limits: Limits,
     (tasks, stop): (&Tasks, &CancellationToken),
 ) -> anyhow::Result<mpsc::Receiver<()>> {
@@ -201,11 +201,11 @@ fn spawn_authorize(
     for (number, lane) in lanes.into_iter().enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let alarm = tasks.alarm("authorize listener", stop);
-        let (routes, stop, alive) = (routes.clone(), stop.clone(), alive.clone());
+        let (front, stop, alive) = (front.clone(), stop.clone(), alive.clone());
         let accepting = acceptor.take();
         let run = move || {
             runtime.block_on(async {
-                let serving = serve_lane(lane, routes, limits);
+                let serving = http2::serve(lane, &front, limits);
                 match accepting {
                     Some(acceptor) => {
                         tokio::join!(acceptor.run(stop), serving);
@@ -229,7 +229,7 @@ async fn guarded(work: impl Future<Output = ()>, alarm: Alarm) {
     drop(alarm);
 }
 
-/// Serves the connections of a lane until there are no more to come, then lets the open ones end.
+/// Serves the connections of the admin listener until there are no more to come, then lets the open ones end.
 async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
     // the end of the lane is the signal; the future only tells tonic to be graceful about it
     let serving =
@@ -244,7 +244,7 @@ fn reflection() -> ReflectionBuilder<'static> {
         .with_service_name(KeyAdminServer::<KeyAdminService>::NAME)
         .with_service_name(AccessAdminServer::<AccessAdminService>::NAME)
         .with_service_name(SelfServiceServer::<SelfServiceService>::NAME)
-        .with_service_name(AuthorizeServer::<AuthorizeService>::NAME)
+        .with_service_name(AuthorizeServer::NAME)
         .with_service_name(HealthServer::<HealthService>::NAME)
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

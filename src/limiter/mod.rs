@@ -34,7 +34,7 @@ use crate::{
 use book::Book;
 use book::Reservation;
 use failures::Failures;
-pub use verdict::Verdict;
+pub use verdict::{Readings, Verdict};
 use worklist::Worklist;
 
 /// For how long after Redis forgot the database may know more of quotas.

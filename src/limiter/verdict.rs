@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One for each limit that applies: most often one or two.
-pub(super) type Readings = SmallVec<[Reading; 2]>;
+pub type Readings = SmallVec<[Reading; 2]>;
 
 /// What limits say to a request.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// What the states of all limits come to.
-    pub(super) fn new(applicable: &Applicable, readings: Readings, degraded: bool) -> Self {
+    pub fn new(applicable: &Applicable, readings: Readings, degraded: bool) -> Self {
         let refusing = || applicable.gauges().zip(&readings).filter(|(_, it)| it.fit != Fit::Fits);
         let denied = refusing().next().map(|(first, _)| match first.limit.rule {
             Rule::Rate(_) => Reason::RateLimited,

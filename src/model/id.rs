@@ -1,6 +1,6 @@
 //! Ids of keys.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use thiserror::Error;
 
@@ -9,6 +9,8 @@ use crate::model::time::Timestamp;
 const PREFIX: &str = "key_";
 /// 128 bits at five bits a character.
 const DIGITS: usize = 26;
+/// How long an id is as text.
+const TEXT_BYTES: usize = PREFIX.len() + DIGITS;
 /// Crockford's base 32 in small letters: no `i`, `l`, `o`, `u`, and it sorts like the bytes.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -46,6 +48,20 @@ impl KeyId {
         &self.0
     }
 
+    /// The letters and digits of `key_…`, which are all ASCII.
+    pub fn text(&self) -> [u8; TEXT_BYTES] {
+        let mut text = [b'0'; TEXT_BYTES];
+        let (prefix, digits) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        let mut value = u128::from_be_bytes(self.0);
+        for digit in digits.iter_mut().rev() {
+            let number = usize::try_from(value & 31).unwrap_or(0);
+            *digit = ALPHABET.get(number).copied().unwrap_or(b'0');
+            value >>= 5;
+        }
+        text
+    }
+
     /// Reads `key_…`.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyId> {
         let digits = text.strip_prefix(PREFIX).ok_or(InvalidKeyId)?;
@@ -67,15 +83,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = u128::from_be_bytes(self.0);
-        let mut text = String::with_capacity(PREFIX.len() + DIGITS);
-        text.push_str(PREFIX);
-        for position in (0..DIGITS).rev() {
-            let number = usize::try_from(value >> (5 * position) & 31).unwrap_or(0);
-            let digit = ALPHABET.get(number).copied().unwrap_or(b'0');
-            text.push(char::from(digit));
-        }
-        f.write_str(&text)
+        self.text().into_iter().try_for_each(|letter| f.write_char(char::from(letter)))
     }
 }
 

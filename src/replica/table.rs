@@ -284,6 +284,14 @@ impl Deref for KeyRef {
     }
 }
 
+/// One that is in no table.
+#[cfg(test)]
+impl From<KeyView> for KeyRef {
+    fn from(view: KeyView) -> Self {
+        Self { bucket: Guard::from_inner(bucket(vec![view])), at: 0 }
+    }
+}
+
 impl fmt::Debug for KeyRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)

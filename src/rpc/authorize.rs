@@ -1,40 +1,46 @@
 //! The service `Authorize`.
 
-use std::{
-    cell::Cell,
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-    pin::Pin,
-    sync::Arc,
-};
+mod conversation;
+mod serve;
 
-use futures_util::{Stream, stream};
+use std::{net::IpAddr, sync::Arc};
+
+use futures_util::stream::BoxStream;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     admin::{Call, denial::Denial},
-    authorize::{Hot, Outcome, Record, Terms, authorize, conclude},
+    authorize::{Case, Hot, Outcome, Record, Terms, authorize, authorize_together, conclude},
     clock,
     limiter::{Charge, Due, Settled, Verdict, failures::Source, shared::Shared},
     model::{
         caller::{Action, Noun, Right},
         name::DomainName,
+        time::Now,
     },
-    replica::lease::NotReady,
+    replica::{TOGETHER, lease::NotReady},
     rpc::{
         caller::authenticate,
-        convert::{AuthorizeParts, outcome_to_pb, settlement},
+        convert::{AuthorizeParts, settlement},
         pb,
         reached::Reached,
         status,
+        wire::{
+            answer::Answer,
+            codec::{Asking, Batch, One},
+            read::Asked,
+        },
     },
 };
 
+use conversation::Conversation;
+pub use serve::AuthorizeServer;
+
 const BATCH_REQUESTS_MAX: usize = 1000;
-/// What a stream may have had on its way when the server was told to stop.
-const OVERTIME_REQUESTS_MAX: usize = 1000;
+/// What an answer in a batch takes, about.
+const ANSWER_BYTES: usize = 160;
 
 /// Answers for one replica.
 #[derive(Clone, Debug)]
@@ -72,17 +78,25 @@ struct Asker {
 }
 
 impl AuthorizeService {
-    /// Decides; if the replica is behind what is wanted, once more when it is not, or time is up.
-    async fn answer(
+    async fn answer(&self, parts: &AuthorizeParts<'_>, asker: &Asker) -> Result<Answer, Status> {
+        let case = self.case(parts, asker, clock::now())?;
+        let outcome = authorize(&self.hot, case.presented, &case.question, case.terms);
+        self.finish(&case, asker, outcome).await
+    }
+
+    /// The answer that a decision leads to. If the replica is behind what is wanted, it decides once more
+    /// when it is not, or time is up.
+    async fn finish(
         &self,
-        parts: &AuthorizeParts<'_>,
+        case: &Case<'_>,
         asker: &Asker,
-    ) -> Result<pb::AuthorizeResponse, Status> {
-        let charge = self.charge(parts)?;
-        let outcome = match self.decide(parts, asker, charge) {
+        outcome: Result<Outcome, NotReady>,
+    ) -> Result<Answer, Status> {
+        let outcome = match outcome {
             Err(NotReady::Behind { .. }) => {
-                self.reached.wait_for(parts.revision_min).await;
-                self.decide(parts, asker, charge)
+                self.reached.wait_for(case.terms.revision_min).await;
+                let terms = Terms { now: clock::now(), ..case.terms };
+                authorize(&self.hot, case.presented, &case.question, terms)
             }
             result => result,
         };
@@ -91,10 +105,32 @@ impl AuthorizeService {
             require_reader_of(call, &key.profile.domain.name)?;
         }
         if let Some(due) = outcome.due.take() {
+            outcome = outcome.detached();
             let verdict = self.ask_all(&due).await;
             conclude(&self.hot, &mut outcome, &due, verdict);
         }
-        Ok(outcome_to_pb(&outcome, decision_id()))
+        Ok(Answer::new(outcome))
+    }
+
+    /// Decides those of these that need no waiting and no error.
+    fn answer_now(
+        &self,
+        requests: &[Option<Asked<'_>>; TOGETHER],
+        peer: Option<IpAddr>,
+    ) -> [Option<Answer>; TOGETHER] {
+        if self.door != Door::Decisions {
+            return Default::default();
+        }
+        let (asker, now) = (Asker { call: None, peer }, clock::now());
+        let cases = std::array::from_fn(|at| {
+            let parts = self.parse(requests.get(at)?.as_ref()?, None).ok()?;
+            self.case(&parts, &asker, now).ok()
+        });
+        authorize_together(&self.hot, &cases).map(|outcome| {
+            // what is still to be asked of limits has not been taken
+            let outcome = outcome?.ok().filter(|outcome| outcome.due.is_none())?;
+            Some(Answer::new(outcome))
+        })
     }
 
     /// What limits say if all replicas are asked; if they cannot be, what this one says.
@@ -113,21 +149,22 @@ impl AuthorizeService {
         verdict
     }
 
-    fn decide(
+    /// What is to be decided for a request that arrived before `now`.
+    fn case<'a>(
         &self,
-        parts: &AuthorizeParts<'_>,
+        parts: &AuthorizeParts<'a>,
         asker: &Asker,
-        charge: Charge,
-    ) -> Result<Outcome, NotReady> {
-        let AuthorizeParts { presented, question, revision_min, record, explain, .. } = parts;
-        let (revision_min, record, explain) = (*revision_min, *record, *explain);
+        now: Now,
+    ) -> Result<Case<'a>, Status> {
+        let AuthorizeParts { presented, question, revision_min, record, explain, .. } = *parts;
         let source = match (self.door, question.client, asker.peer) {
             (Door::Operators, ..) | (Door::Decisions, None, None) => None,
             (Door::Decisions, Some(client), _) => Some(Source::Client(client)),
             (Door::Decisions, None, Some(peer)) => Some(Source::Peer(peer)),
         };
-        let terms = Terms { now: clock::now(), revision_min, record, explain, source, charge };
-        authorize(&self.hot, presented, question, terms)
+        let charge = self.charge(parts)?;
+        let terms = Terms { now, revision_min, record, explain, source, charge };
+        Ok(Case { presented, question, terms })
     }
 
     fn charge(&self, parts: &AuthorizeParts<'_>) -> Result<Charge, Status> {
@@ -160,7 +197,7 @@ impl AuthorizeService {
     /// Reads a request, which may ask for explanations where operators do.
     fn parse<'a>(
         &self,
-        request: &'a pb::AuthorizeRequest,
+        request: &Asked<'a>,
         place: Option<usize>,
     ) -> Result<AuthorizeParts<'a>, Status> {
         if request.explain && self.door == Door::Decisions {
@@ -186,23 +223,22 @@ fn require_reader_of(call: &Call, domain: &DomainName) -> Result<(), Status> {
     Err(status::admin(Denial::NotDelegated.into()))
 }
 
-#[tonic::async_trait]
-impl pb::authorize_server::Authorize for AuthorizeService {
+impl AuthorizeService {
     async fn authorize(
-        &self,
-        request: Request<pb::AuthorizeRequest>,
-    ) -> Result<Response<pb::AuthorizeResponse>, Status> {
+        self: Arc<Self>,
+        request: Request<Asking<One>>,
+    ) -> Result<Response<Answer>, Status> {
         let asker = self.admit(&request)?;
-        let parts = self.parse(request.get_ref(), None)?;
+        let parts = self.parse(&request.get_ref().asked(), None)?;
         self.answer(&parts, &asker).await.map(Response::new)
     }
 
     async fn batch_authorize(
-        &self,
-        request: Request<pb::BatchAuthorizeRequest>,
-    ) -> Result<Response<pb::BatchAuthorizeResponse>, Status> {
+        self: Arc<Self>,
+        request: Request<Asking<Batch>>,
+    ) -> Result<Response<Vec<u8>>, Status> {
         let asker = self.admit(&request)?;
-        let requests = &request.get_ref().requests;
+        let requests = request.get_ref().asked();
         if requests.is_empty() || requests.len() > BATCH_REQUESTS_MAX {
             return Err(status::invalid_field("requests", "must be 1 to 1000"));
         }
@@ -210,15 +246,40 @@ impl pb::authorize_server::Authorize for AuthorizeService {
         for (place, request) in requests.iter().enumerate() {
             batch.push(self.parse(request, Some(place))?);
         }
-        let mut responses = Vec::with_capacity(batch.len());
-        for parts in &batch {
-            responses.push(self.answer(parts, &asker).await?);
+        let mut answers = Vec::with_capacity(batch.len() * ANSWER_BYTES);
+        for group in batch.chunks(TOGETHER) {
+            self.answer_group(group, &asker, &mut answers).await?;
         }
-        Ok(Response::new(pb::BatchAuthorizeResponse { responses }))
+        Ok(Response::new(answers))
+    }
+
+    /// Answers up to [`TOGETHER`] requests of a batch.
+    async fn answer_group(
+        &self,
+        group: &[AuthorizeParts<'_>],
+        asker: &Asker,
+        answers: &mut Vec<u8>,
+    ) -> Result<(), Status> {
+        let now = clock::now();
+        let mut cases = [None; TOGETHER];
+        for (case, parts) in cases.iter_mut().zip(group) {
+            *case = Some(self.case(parts, asker, now)?);
+        }
+        let mut outcomes = authorize_together(&self.hot, &cases);
+        let waits = |outcome: &Outcome| outcome.due.is_some();
+        if outcomes.iter().flatten().flatten().any(waits) {
+            outcomes = outcomes.map(|outcome| Some(outcome?.map(Outcome::detached)));
+        }
+        for (case, outcome) in cases.iter().zip(outcomes) {
+            if let (Some(case), Some(outcome)) = (case, outcome) {
+                self.finish(case, asker, outcome).await?.write_next(answers);
+            }
+        }
+        Ok(())
     }
 
     async fn settle(
-        &self,
+        self: Arc<Self>,
         request: Request<pb::SettleRequest>,
     ) -> Result<Response<pb::SettleResponse>, Status> {
         if self.door == Door::Operators {
@@ -244,68 +305,11 @@ impl pb::authorize_server::Authorize for AuthorizeService {
         Ok(Response::new(pb::SettleResponse { difference }))
     }
 
-    type StreamAuthorizeStream =
-        Pin<Box<dyn Stream<Item = Result<pb::AuthorizeResponse, Status>> + Send>>;
-
-    async fn stream_authorize(
-        &self,
-        request: Request<Streaming<pb::AuthorizeRequest>>,
-    ) -> Result<Response<Self::StreamAuthorizeStream>, Status> {
+    fn stream_authorize(
+        self: Arc<Self>,
+        request: Request<Streaming<Asking<One>>>,
+    ) -> Result<Response<BoxStream<'static, Result<Answer, Status>>>, Status> {
         self.admit(&request)?;
-        let service = self.clone();
-        let (metadata, extensions, requests) = request.into_parts();
-        let opening = Request::from_parts(metadata, extensions, ());
-        let conversation = Conversation { service, opening, requests, overtime: 0 };
-        // an error is the last item
-        let answers = stream::unfold(Some(conversation), async |state| {
-            let mut conversation = state?;
-            match conversation.next().await.transpose()? {
-                Ok(response) => Some((Ok(response), Some(conversation))),
-                Err(status) => Some((Err(status), None)),
-            }
-        });
-        Ok(Response::new(Box::pin(answers)))
+        Ok(Response::new(Conversation::begin(self, request).answers()))
     }
-}
-
-/// One stream of requests.
-struct Conversation {
-    service: AuthorizeService,
-    /// What the stream was opened with, which says who asks.
-    opening: Request<()>,
-    requests: Streaming<pb::AuthorizeRequest>,
-    /// How many requests were answered since the server was told to stop.
-    overtime: usize,
-}
-
-impl Conversation {
-    /// The next answer; `None` when its caller has no more requests.
-    async fn next(&mut self) -> Result<Option<pb::AuthorizeResponse>, Status> {
-        if self.service.stop.is_cancelled() {
-            self.overtime += 1;
-        }
-        if self.overtime > OVERTIME_REQUESTS_MAX {
-            return Err(status::draining());
-        }
-        let request = tokio::select! {
-            biased; // what has arrived is answered first
-            request = self.requests.message() => request?,
-            () = self.service.stop.cancelled() => return Err(status::draining()),
-        };
-        let Some(request) = request else { return Ok(None) };
-        // who opened the stream may have been stopped since
-        let asker = self.service.admit(&self.opening)?;
-        let parts = self.service.parse(&request, None)?;
-        self.service.answer(&parts, &asker).await.map(Some)
-    }
-}
-
-/// Unique without any word between threads: a random number for each thread, and a count.
-fn decision_id() -> String {
-    thread_local! {
-        static THREAD: u64 = RandomState::new().hash_one(std::thread::current().id());
-        static COUNT: Cell<u64> = const { Cell::new(0) };
-    }
-    let count = COUNT.replace(COUNT.get().wrapping_add(1));
-    THREAD.with(|thread| format!("dec_{thread:016x}{count:x}"))
 }

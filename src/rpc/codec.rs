@@ -1,4 +1,4 @@
-//! The codec of all our services: prost's, with buffers of the size of our messages, and with
+//! The codec of our services but `Authorize`, which has its own in `wire`: prost's, with buffers of the size of our messages, and with
 //! undecodable messages answered by `INVALID_ARGUMENT` that names the field.
 
 use std::marker::PhantomData;
@@ -12,8 +12,9 @@ use tonic::{
 use crate::rpc::status;
 
 /// Small messages are nearly all there are; larger ones make the buffer grow.
-const BUFFER_BYTES: usize = 512;
-const YIELD_BYTES: usize = 32 * 1024;
+pub(in crate::rpc) const BUFFER_BYTES: usize = 512;
+/// How much of a stream is collected before it is sent.
+pub(in crate::rpc) const YIELD_BYTES: usize = 32 * 1024;
 
 /// A codec for one pair of messages.
 #[derive(Debug)]

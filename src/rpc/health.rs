@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The services that health is asked for; the empty name stands for the whole process.
 const SERVICES: [&str; 5] = [
     "",
-    pb::authorize_server::AuthorizeServer::<super::authorize::AuthorizeService>::NAME,
+    super::authorize::AuthorizeServer::NAME,
     pb::key_admin_server::KeyAdminServer::<super::admin::KeyAdminService>::NAME,
     pb::access_admin_server::AccessAdminServer::<super::access::AccessAdminService>::NAME,
     pb::self_service_server::SelfServiceServer::<super::self_service::SelfServiceService>::NAME,

@@ -46,20 +46,20 @@ pub const AUTHORIZE_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// The largest request on the admin listener.
 pub const ADMIN_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
-const RESET_STREAMS_MAX: usize = 64;
+pub(in crate::rpc) const HEADER_BYTES_MAX: u32 = 16 * 1024;
+pub(in crate::rpc) const RESET_STREAMS_MAX: usize = 64;
 /// From the first byte of a request to the first of its answer; a stream may last longer.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+pub(in crate::rpc) const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// Until a new connection has said how it begins.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How every HTTP/2 connection begins: `PRI * HTTP/2.0` and so on.
 const PREFACE_BYTES: usize = 24;
 /// How often a full listener says so.
 const FULL_LOG_EVERY: Duration = Duration::from_secs(1);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(10);
+pub(in crate::rpc) const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+pub(in crate::rpc) const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// After this a client is asked to connect again, so that load finds new replicas.
-const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
+pub(in crate::rpc) const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// tonic's server with bounds where its defaults have none.
 pub fn server(limits: Limits) -> Server {

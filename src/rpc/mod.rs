@@ -8,12 +8,15 @@ pub mod authorize;
 mod caller;
 pub mod codec;
 mod convert;
+pub mod front;
 pub mod health;
+pub mod http2;
 pub mod listen;
 pub mod reached;
 mod redact;
 pub mod self_service;
 mod status;
+pub mod wire;
 
 /// The generated messages, services and clients of `keyward.v1`.
 #[expect(unused_qualifications, reason = "generated")]

@@ -135,6 +135,16 @@ pub(super) fn limits_away(away: &Away) -> Status {
     passing("LIMITS_UNAVAILABLE", "reservations cannot be reached now; try again")
 }
 
+/// A service or method that is not here, as tonic says it.
+pub(super) fn no_such_method() -> Status {
+    Status::unimplemented("")
+}
+
+/// A request that took too long, as tonic says it.
+pub(super) fn timed_out() -> Status {
+    Status::cancelled("Timeout expired")
+}
+
 /// A call that is for the other listener.
 pub(super) fn not_here() -> Status {
     plain(Code::Unimplemented, "OTHER_LISTENER", "is for the authorize listener")

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod health;
+mod http2;
 mod private;
 mod refusal;
 mod services;

@@ -4,15 +4,12 @@ use std::{net::IpAddr, time::Duration};
 
 use tonic::Status;
 
-use super::{
-    Violations, duration_from_pb, duration_to_pb, explanation_to_pb, limits::reading_to_pb,
-    time_to_pb,
-};
+use super::{Violations, duration_from_pb};
 use crate::{
-    authorize::{Explain, Outcome, Record},
-    decide::{Access, Ask, Decision, Plane, Question, Reason},
+    authorize::{Explain, Record},
+    decide::{Access, Ask, Plane, Question, Reason},
     model::{name::EnvironmentName, permission::Permission, reservation::ReservationId},
-    rpc::pb,
+    rpc::{pb, wire::read::Asked},
 };
 
 const COST_MAX: u32 = 1_000_000_000;
@@ -22,8 +19,7 @@ const RESERVATION_TIME: Duration = Duration::from_secs(60);
 const RESERVATION_TIME_MIN: Duration = Duration::from_millis(1);
 const RESERVATION_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// A parsed request, borrowed from the message.
-#[derive(Debug)]
+/// A parsed request, borrowed from its message. It has no `Debug`: it holds a key.
 pub(in crate::rpc) struct AuthorizeParts<'a> {
     pub(in crate::rpc) presented: &'a str,
     pub(in crate::rpc) question: Question<'a>,
@@ -37,10 +33,7 @@ pub(in crate::rpc) struct AuthorizeParts<'a> {
 
 impl<'a> AuthorizeParts<'a> {
     /// Reads a request. `place` is where it stands in a larger one, as in `requests[3]`.
-    pub(in crate::rpc) fn parse(
-        request: &'a pb::AuthorizeRequest,
-        place: Option<usize>,
-    ) -> Result<Self, Status> {
+    pub(in crate::rpc) fn parse(request: &Asked<'a>, place: Option<usize>) -> Result<Self, Status> {
         parse(request).ok_or_else(|| {
             let prefix = place.map(|place| format!("requests[{place}]."));
             complain(request, &prefix.unwrap_or_default())
@@ -48,22 +41,19 @@ impl<'a> AuthorizeParts<'a> {
     }
 
     /// Reads a request that stands in a larger one, at this prefix.
-    pub(in crate::rpc) fn parse_in(
-        request: &'a pb::AuthorizeRequest,
-        prefix: &str,
-    ) -> Result<Self, Status> {
+    pub(in crate::rpc) fn parse_in(request: &Asked<'a>, prefix: &str) -> Result<Self, Status> {
         parse(request).ok_or_else(|| complain(request, prefix))
     }
 }
 
 /// The quick way, for requests that are right.
-fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
+fn parse<'a>(request: &Asked<'a>) -> Option<AuthorizeParts<'a>> {
     let mode = pb::Mode::try_from(request.mode).ok()?;
     // a name that no environment can have would be denied anyway; only absence must be caught
     if request.environment.is_empty() || request.min_revision < 0 {
         return None;
     }
-    let client = match request.client_address.as_str() {
+    let client = match request.client_address {
         "" => None,
         address => Some(address.parse().ok()?),
     };
@@ -71,15 +61,15 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
         pb::Mode::AuthenticateOnly if asks_nothing(request) => Ask::Authentication,
         pb::Mode::AuthenticateOnly => return None,
         pb::Mode::Unspecified | pb::Mode::Charge | pb::Mode::CheckOnly | pb::Mode::Reserve => {
-            let permission = match request.permission.as_str() {
+            let permission = match request.permission {
                 "" if request.route.is_empty() => return None,
                 "" => None,
                 text => Some(Permission::parse(text).ok()?),
             };
             Ask::Access(Access {
-                customer: &request.customer,
-                route: &request.route,
-                method: &request.method,
+                customer: request.customer,
+                route: request.route,
+                method: request.method,
                 permission,
             })
         }
@@ -101,8 +91,8 @@ fn parse(request: &pb::AuthorizeRequest) -> Option<AuthorizeParts<'_>> {
         (_, Some(_)) => return None,
     };
     Some(AuthorizeParts {
-        presented: &request.key,
-        question: Question { plane: Plane::Data(&request.environment), client, ask },
+        presented: request.key,
+        question: Question { plane: Plane::Data(request.environment), client, ask },
         revision_min: request.min_revision,
         record,
         explain: if request.explain { Explain::Yes } else { Explain::No },
@@ -132,7 +122,7 @@ pub(in crate::rpc) fn settlement(
     violations.finish(id.zip(cost))
 }
 
-const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
+const fn asks_nothing(request: &Asked<'_>) -> bool {
     request.route.is_empty()
         && request.method.is_empty()
         && request.permission.is_empty()
@@ -140,14 +130,14 @@ const fn asks_nothing(request: &pb::AuthorizeRequest) -> bool {
 }
 
 /// The slow way: what is wrong, all of it.
-fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
+fn complain(request: &Asked<'_>, prefix: &str) -> Status {
     let mut violations = Violations::default();
     let field = |name: &str| format!("{prefix}{name}");
-    violations.required(&field("environment"), &request.environment, EnvironmentName::parse);
-    violations.optional(&field("permission"), &request.permission, |text| {
+    violations.required(&field("environment"), request.environment, EnvironmentName::parse);
+    violations.optional(&field("permission"), request.permission, |text| {
         Permission::parse(text).map(|_permission| ())
     });
-    violations.optional(&field("client_address"), &request.client_address, |text| {
+    violations.optional(&field("client_address"), request.client_address, |text| {
         text.parse::<IpAddr>().or(Err("must be an IPv4 or IPv6 address, without a port"))
     });
     if request.cost.is_some_and(|cost| cost_in(cost).is_none()) {
@@ -166,10 +156,10 @@ fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
         Err(_unknown) => violations.add(field("mode"), "is not a mode that this server knows"),
         Ok(pb::Mode::AuthenticateOnly) => {
             let unchecked = [
-                ("route", &request.route),
-                ("method", &request.method),
-                ("permission", &request.permission),
-                ("customer", &request.customer),
+                ("route", request.route),
+                ("method", request.method),
+                ("permission", request.permission),
+                ("customer", request.customer),
             ];
             for (name, _) in unchecked.iter().filter(|(_, value)| !value.is_empty()) {
                 violations.add(field(name), "must be empty with mode AUTHENTICATE_ONLY");
@@ -182,43 +172,6 @@ fn complain(request: &pb::AuthorizeRequest, prefix: &str) -> Status {
         Ok(_) => {}
     }
     violations.into_status()
-}
-
-/// The answer to a request.
-pub(in crate::rpc) fn outcome_to_pb(outcome: &Outcome, id: String) -> pb::AuthorizeResponse {
-    let (allowed, http_status, reason) = match outcome.decision {
-        Decision::Allow => (true, 200, pb::Reason::Unspecified),
-        Decision::Deny(reason) => (false, i32::from(reason.http_status()), reason_to_pb(reason)),
-    };
-    let mut response = pb::AuthorizeResponse {
-        allowed,
-        http_status,
-        reason: reason.into(),
-        revision: outcome.knowledge.revision,
-        data_age: Some(duration_to_pb(outcome.knowledge.age)),
-        decision_id: id,
-        ..pb::AuthorizeResponse::default()
-    };
-    if let Some(key) = &outcome.key {
-        response.key_id = key.id.to_string();
-        response.domain = key.profile.domain.name.to_string();
-        if let Some(user) = &key.profile.user {
-            response.user = user.facts.latest().id.to_string();
-        }
-        let labels = key.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        response.labels = labels.collect();
-    }
-    if let Some(verdict) = &outcome.verdict {
-        response.limits = verdict.readings().map(reading_to_pb).collect();
-        response.limits_degraded = verdict.degraded;
-    }
-    response.retry_after = outcome.retry_after.map(duration_to_pb);
-    response.reservation = outcome.reservation.map(|(id, end)| pb::Reservation {
-        id: id.to_string(),
-        expire_time: Some(time_to_pb(end)),
-    });
-    response.explanation = outcome.explanation.as_deref().map(explanation_to_pb);
-    response
 }
 
 /// A reason on the wire.

@@ -28,7 +28,8 @@ pub(in crate::rpc) fn explain(
     }
     let id = violations.finish(id)?;
     let parts = request.request.as_ref();
-    let parts = parts.map(|asked| AuthorizeParts::parse_in(asked, "request.")).transpose()?;
+    let parts =
+        parts.map(|asked| AuthorizeParts::parse_in(&asked.into(), "request.")).transpose()?;
     Ok((id, parts))
 }
 

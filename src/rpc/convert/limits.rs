@@ -10,7 +10,7 @@ use crate::{
             quota::{FixedPeriod, InvalidQuota, Period, Quota},
             rate::{InvalidRate, Rate},
         },
-        meter::{Fit, Gauge, Reading, Scope},
+        meter::Scope,
         name::LimitName,
     },
     rpc::pb::{self, limit::Kind},
@@ -113,28 +113,21 @@ pub(in crate::rpc) fn quota_to_pb(quota: &Quota) -> pb::Quota {
     pb::Quota { limit: quota.limit(), period: period.into(), fixed_period: fixed }
 }
 
-/// The state of a limit, outward.
-pub(super) fn reading_to_pb((gauge, reading): (Gauge<'_>, &Reading)) -> pb::LimitState {
-    let (kind, limit) = match &gauge.limit.rule {
+/// What a limit counts, and how many in a window or at a time, outward.
+pub(in crate::rpc) fn rule_to_pb(rule: &Rule) -> (pb::LimitKind, i64) {
+    match rule {
         Rule::Rate(rate) => (pb::LimitKind::Rate, rate.limit().into()),
         Rule::Quota(quota) => (pb::LimitKind::Quota, quota.limit()),
         Rule::Concurrency(slots) => (pb::LimitKind::Concurrency, slots.limit().into()),
-    };
-    let scope = match gauge.scope {
+    }
+}
+
+/// What has a limit, outward.
+pub(in crate::rpc) const fn scope_to_pb(scope: Scope) -> pb::LimitScope {
+    match scope {
         Scope::Key => pb::LimitScope::Key,
         Scope::User => pb::LimitScope::User,
         Scope::Customer => pb::LimitScope::Customer,
         Scope::Domain => pb::LimitScope::Domain,
-    };
-    pb::LimitState {
-        name: gauge.limit.name.to_string(),
-        scope: scope.into(),
-        kind: kind.into(),
-        limit,
-        window: reading.window.map(duration_to_pb),
-        remaining: reading.remaining,
-        reset: Some(duration_to_pb(reading.reset)),
-        exceeded: reading.fit != Fit::Fits,
-        cost_too_high: reading.fit == Fit::TooCostly,
     }
 }

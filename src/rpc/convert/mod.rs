@@ -14,10 +14,10 @@ use std::{str::FromStr, time::Duration};
 use tonic::Status;
 use tonic_types::FieldViolation;
 
-pub(super) use decision::{AuthorizeParts, outcome_to_pb, reason_to_pb, settlement};
+pub(super) use decision::{AuthorizeParts, reason_to_pb, settlement};
 pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};
-pub(super) use limits::limits_to_pb;
+pub(super) use limits::{limits_to_pb, rule_to_pb, scope_to_pb};
 pub(super) use list::{ListParts, page_to_pb};
 pub(super) use request::{
     delete, lookup, parse_id, regenerate, regenerate_own, revoke, revoke_own, target,

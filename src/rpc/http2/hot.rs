@@ -1,0 +1,115 @@
+//! The hot way: a plain request for one decision, answered without a task, a timer or a stream.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Bytes, BytesMut};
+use h2::{RecvStream, server::SendResponse};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use tracing::debug;
+
+use crate::{
+    replica::TOGETHER,
+    rpc::{authorize::AuthorizeServer, wire::answer::Answer},
+    telemetry::chain,
+};
+
+/// Before each message: whether it is compressed, and its length in four bytes.
+const FRAME_BYTES: usize = 5;
+
+static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Answers the requests of one connection.
+#[derive(Debug)]
+pub(super) struct Hot {
+    authorize: AuthorizeServer,
+    peer: Option<IpAddr>,
+    /// Where answers are written before they are as long as they are; its room is used again.
+    written: Vec<u8>,
+}
+
+/// Whether a request may ask for one decision, as clients do.
+pub(super) fn is_plain<T>(request: &Request<T>) -> bool {
+    let is_grpc = |value: &HeaderValue| {
+        let value = value.as_bytes();
+        value == b"application/grpc" || value == b"application/grpc+proto"
+    };
+    request.uri().path() == AuthorizeServer::UNARY
+        && *request.method() == Method::POST
+        && request.headers().get(CONTENT_TYPE).is_some_and(is_grpc)
+        && request.headers().get(&GRPC_ENCODING).is_none_or(|encoding| encoding == "identity")
+}
+
+/// What is there of a body. Nothing of it is released to the client's window: that happens by itself
+/// when its stream is gone, or when the body is read the long way.
+pub(super) fn arrived(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut first, mut others) = (Bytes::new(), BytesMut::new());
+    while let Poll::Ready(Some(data)) = body.poll_data(&mut context) {
+        let data = data?;
+        if first.is_empty() {
+            first = data;
+        } else {
+            others.extend_from_slice(&data);
+        }
+    }
+    if others.is_empty() {
+        return Ok(first);
+    }
+    Ok([first, others.freeze()].concat().into())
+}
+
+impl Hot {
+    pub(super) fn new(authorize: AuthorizeServer, peer: Option<SocketAddr>) -> Self {
+        Self { authorize, peer: peer.map(|peer| peer.ip()), written: Vec::new() }
+    }
+
+    /// The answers to some whole bodies, as gRPC frames them; `None` for one that is not to be had now or
+    /// not by this way.
+    pub(super) fn answer(
+        &mut self,
+        bodies: [Option<&[u8]>; TOGETHER],
+    ) -> [Option<Bytes>; TOGETHER] {
+        let messages = bodies.map(|body| unframed(body?));
+        let answers = self.authorize.answer_now(messages, self.peer);
+        answers.map(|answer| Some(self.framed(&answer?)))
+    }
+
+    fn framed(&mut self, answer: &Answer) -> Bytes {
+        self.written.clear();
+        self.written.resize(FRAME_BYTES, 0);
+        answer.write(&mut self.written);
+        let length = u32::try_from(self.written.len() - FRAME_BYTES).unwrap_or(u32::MAX);
+        if let Some(room) = self.written.get_mut(1..FRAME_BYTES) {
+            room.copy_from_slice(&length.to_be_bytes());
+        }
+        Bytes::copy_from_slice(&self.written)
+    }
+}
+
+/// The message of a body that holds one, not compressed, and nothing else.
+fn unframed(body: &[u8]) -> Option<&[u8]> {
+    let ([0, length @ ..], message) = body.split_first_chunk::<FRAME_BYTES>()? else {
+        return None;
+    };
+    (usize::try_from(u32::from_be_bytes(*length)).ok()? == message.len()).then_some(message)
+}
+
+/// Sends an answer. It waits in the connection until that is polled.
+pub(super) fn send(mut respond: SendResponse<Bytes>, answer: Bytes) {
+    let mut response = Response::new(());
+    let grpc = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(CONTENT_TYPE, grpc);
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(&GRPC_STATUS, HeaderValue::from_static("0"));
+    let sent = respond.send_response(response, false).and_then(|mut stream| {
+        stream.send_data(answer, false)?;
+        stream.send_trailers(trailers)
+    });
+    if let Err(error) = sent {
+        debug!(error = chain(&error), "a client is gone before its answer");
+    }
+}

@@ -8,7 +8,7 @@ use crate::{
         Ask, Decision, Finding, Plane, Question, Reason, Subject, decide,
         explain::{Explanation, explain},
     },
-    limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, failures::Source},
+    limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, Wish, failures::Source},
     model::{
         reservation::ReservationId,
         secret::{Brand, Digest, Pepper, PresentedKey},
@@ -106,22 +106,27 @@ pub fn authorize(
     Ok(judge(hot, sought, (settlings, found), question, terms))
 }
 
-/// The same for some at once, one after the other: what is known of their keys is read from memory at
-/// the same time, which is most of what a decision costs when there are many keys.
+/// The same for some at once, one after the other, each of which is taken as soon as it is decided: what
+/// is known of their keys is read from memory at the same time, which is most of what a decision costs
+/// when there are many keys.
 pub fn authorize_together(
     hot: &Hot,
     cases: &[Option<Case<'_>>; TOGETHER],
-) -> [Option<Result<Outcome, NotReady>>; TOGETHER] {
-    let mut sought = cases.map(|case| case.map(|case| seek(hot, case.presented, &case.terms)));
+    mut take: impl FnMut(usize, Result<Outcome, NotReady>),
+) {
+    let sought = cases.map(|case| case.map(|case| seek(hot, case.presented, &case.terms)));
     let digests = std::array::from_fn(|at| sought.get(at)?.as_ref()?.as_ref().ok()?.digest());
     let settlings = hot.replica.settlings();
-    let mut found = hot.replica.get_together(&digests);
-    std::array::from_fn(|at| {
-        let (case, sought) = (cases.get(at)?.as_ref()?, sought.get_mut(at)?.take()?);
-        let found = found.get_mut(at)?.take();
-        let judge = |sought| judge(hot, sought, (settlings, found), &case.question, case.terms);
-        Some(sought.map(judge))
-    })
+    let found = hot.replica.get_together(&digests);
+    for (at, ((case, sought), found)) in cases.iter().zip(sought).zip(found).enumerate() {
+        match (case, sought) {
+            (Some(Case { question, terms, .. }), Some(Ok(sought))) => {
+                take(at, Ok(judge(hot, sought, (settlings, found), question, *terms)));
+            }
+            (_, Some(Err(not_ready))) => take(at, Err(not_ready)),
+            (None, _) | (_, None) => {}
+        }
+    }
 }
 
 /// What is to be looked up for a question.
@@ -228,15 +233,16 @@ fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Ter
             outcome.due = Some(Box::new(due));
         }
         Some(due) => {
-            let verdict = hot.limiter.decide(&due);
-            conclude(hot, &mut outcome, &due, verdict);
+            let wish = due.wish;
+            let verdict = hot.limiter.decide(due);
+            conclude(hot, &mut outcome, &wish, verdict);
         }
     }
     outcome
 }
 
 /// Makes what limits came to a part of the answer.
-pub fn conclude(hot: &Hot, outcome: &mut Outcome, due: &Due, verdict: Verdict) {
+pub fn conclude(hot: &Hot, outcome: &mut Outcome, wish: &Wish, verdict: Verdict) {
     if let Some(explanation) = &mut outcome.explanation {
         let finding = verdict.denied.map_or(Finding::Passed, Finding::Failed);
         explanation.add_limits(finding, verdict.summary());
@@ -246,9 +252,9 @@ pub fn conclude(hot: &Hot, outcome: &mut Outcome, due: &Due, verdict: Verdict) {
             outcome.decision = Decision::Deny(reason);
             outcome.retry_after = verdict.retry_after;
         }
-        (None, Some(key)) if due.take == Take::Yes => {
-            hot.ledger.record(key, due.ask.now.wall);
-            outcome.reservation = due.ask.slot.map(|(id, _)| id).zip(due.end);
+        (None, Some(key)) if wish.take == Take::Yes => {
+            hot.ledger.record(key, wish.ask.now.wall);
+            outcome.reservation = wish.ask.slot.map(|(id, _)| id).zip(wish.end);
         }
         (None, _) => {}
     }

@@ -16,7 +16,7 @@ use keyward::{
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    keys::{PEPPER, digest, id, profile, token},
+    keys::{PEPPER, digest, id, permissions, profile, route_rules, token},
     signals,
 };
 
@@ -28,7 +28,14 @@ const PROGRESS_EVERY: u64 = 500_000;
 
 const COPY: &str = "COPY keyward.key (id, domain, environment, display_name, description,
     permissions, route_rules, labels, standing, digest, hint, created_by, created_at, updated_at,
-    version, limits) FROM STDIN";
+    version, limits, groups) FROM STDIN";
+
+/// The name of the permission group that keys can have, and what only it gives.
+pub const GROUP: &str = "staff";
+pub const GROUP_PERMISSION: &str = "systems.read";
+const INSERT_GROUP: &str = "INSERT INTO keyward.permission_group (domain, name, display_name,
+    description, permissions, created_at, updated_at, version)
+    VALUES ('default', $1, 'Staff', '', ARRAY[$2], now(), now(), 1) RETURNING uid";
 
 /// The indexes that are made anew when all rows are there, which is sooner than to keep them up; all
 /// but the primary key, whose order is the order of the rows.
@@ -47,6 +54,18 @@ pub struct KeyPlan {
     pub count: u64,
     /// Whether each has a rate limit of its own, which never denies.
     pub limits: bool,
+    /// Whether each has [`GROUP`].
+    pub group: bool,
+}
+
+/// A rate limit that never denies.
+const LIMIT: &str = "{steady:rate:1000000:1000000:1000000}";
+
+/// What is the same in all rows, in COPY's text.
+#[derive(Clone, Copy, Debug)]
+struct Kept<'a> {
+    limits: &'a str,
+    groups: &'a str,
 }
 
 /// What it took.
@@ -66,12 +85,18 @@ pub fn fill(config: &tokio_postgres::Config, plan: KeyPlan) -> Result<Filled> {
         store.migrate().await?;
         store.recognise_pepper(&Pepper::parse(PEPPER.as_bytes())?).await?;
         let client = connect(config).await?;
+        let mut groups = String::from("{}");
+        if plan.group {
+            let row = client.query_one(INSERT_GROUP, &[&GROUP, &GROUP_PERMISSION]).await?;
+            groups = format!("{{{}}}", row.try_get::<_, i64>(0)?);
+        }
+        let kept = Kept { limits: if plan.limits { LIMIT } else { "{}" }, groups: &groups };
         let begun = Instant::now();
         let indexes = drop_indexes(&client).await?;
         let part = plan.count.div_ceil(COPIES);
         let copies = (0..COPIES).map(|number| {
             let keys = (number * part).min(plan.count)..((number + 1) * part).min(plan.count);
-            copy(config, keys, plan.limits, begun)
+            copy(config, keys, kept, begun)
         });
         try_join_all(copies).await?;
         let rows = begun.elapsed();
@@ -118,7 +143,7 @@ async fn drop_indexes(client: &Client) -> Result<Vec<String>> {
 async fn copy(
     config: &tokio_postgres::Config,
     keys: Range<u64>,
-    limits: bool,
+    kept: Kept<'_>,
     begun: Instant,
 ) -> Result<()> {
     let client = connect(config).await?;
@@ -128,7 +153,7 @@ async fn copy(
     futures_util::pin_mut!(sink);
     let mut rows = String::new();
     for number in keys.clone() {
-        put_row(&mut rows, number, limits, &brand, &pepper);
+        put_row(&mut rows, number, kept, &brand, &pepper);
         let sent = number + 1 - keys.start;
         if sent.is_multiple_of(ROWS_AT_ONCE) || number + 1 == keys.end {
             signals::check()?;
@@ -143,18 +168,18 @@ async fn copy(
 }
 
 /// One row in COPY's text.
-fn put_row(out: &mut String, number: u64, limits: bool, brand: &Brand, pepper: &Pepper) {
+fn put_row(out: &mut String, number: u64, kept: Kept<'_>, brand: &Brand, pepper: &Pepper) {
     let token = token(number);
     let uuid = u128::from_be_bytes(*id(number).bytes());
     let profile = profile(number);
     write!(out, "{uuid:032x}\tdefault\tproduction\tKey {number}\t\t").unwrap();
-    write!(out, "{{service-{profile:02}.read,service-{profile:02}.write,health}}\t").unwrap();
-    write!(out, "{{/api/v1/service-{profile:02},\"GET,HEAD /api/v1/health\"}}\t").unwrap();
+    write!(out, "{{{}}}\t", permissions(profile).join(",")).unwrap();
+    write!(out, "{{\"{}\"}}\t", route_rules(profile).join("\",\"")).unwrap();
     out.push_str("{}\tactive\t\\\\x");
     for byte in digest(&token, brand, pepper).bytes() {
         write!(out, "{byte:02x}").unwrap();
     }
-    write!(out, "\t{}…{}\tbench\t", &token[..12], &token[42..]).unwrap();
+    write!(out, "\t{}…{}\tbootstrap\t", &token[..12], &token[42..]).unwrap();
     out.push_str("2025-01-01 00:00:00Z\t2025-01-01 00:00:00Z\t1\t");
-    out.push_str(if limits { "{steady:rate:1000000:1000000:1000000}\n" } else { "{}\n" });
+    writeln!(out, "{}\t{}", kept.limits, kept.groups).unwrap();
 }

@@ -73,6 +73,17 @@ pub const fn profile(number: u64) -> u64 {
     number % PROFILES
 }
 
+/// The permissions of the keys of a profile.
+pub fn permissions(profile: u64) -> [String; 3] {
+    let service = |action| format!("service-{profile:02}.{action}");
+    [service("read"), service("write"), "health".into()]
+}
+
+/// The route rules of the keys of a profile.
+pub fn route_rules(profile: u64) -> [String; 2] {
+    [format!("/api/v1/service-{profile:02}"), "GET,HEAD /api/v1/health".into()]
+}
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {

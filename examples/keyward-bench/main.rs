@@ -14,12 +14,16 @@
     reason = "a bench ends where anything goes wrong, and nothing here is part of the service"
 )]
 
+mod admin;
+mod changes;
 mod fill;
+mod halted;
 mod keys;
 mod load;
 mod machine;
 mod plot;
 mod programs;
+mod redis;
 mod report;
 mod rounds;
 mod scenarios;
@@ -59,9 +63,9 @@ struct Arguments {
     /// How often each variant is measured
     #[arg(long, global = true, default_value = "5")]
     rounds: usize,
-    /// How long each time, after half a second of warming up
-    #[arg(long, global = true, default_value = "2")]
-    seconds: f64,
+    /// How long each time, after half a second of warming up [default: 2, but for outage]
+    #[arg(long, global = true)]
+    seconds: Option<f64>,
     /// Start servers anew in each round, instead of leaving them idle between
     #[arg(long, global = true)]
     fresh: bool,
@@ -79,9 +83,10 @@ fn main() -> Result<()> {
         cores: arguments.cores,
         keys: arguments.keys,
         limits: arguments.limits,
+        seconds: arguments.seconds.map(Duration::from_secs_f64),
         effort: Effort {
             rounds: arguments.rounds,
-            span: Duration::from_secs_f64(arguments.seconds),
+            span: Duration::from_secs_f64(arguments.seconds.unwrap_or(2.0)),
             fresh: arguments.fresh,
         },
         folders: arguments.builds.build()?,

@@ -20,8 +20,9 @@ pub fn draw(scenario: &str, report: &Report) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n\
-         <text x=\"12\" y=\"26\" font-size=\"16\">{}: decisions a second</text>\n",
-        escaped(scenario)
+         <text x=\"12\" y=\"26\" font-size=\"16\">{}: {} a second</text>\n",
+        escaped(scenario),
+        report.counted.name()
     );
     let mut top = HEAD_HEIGHT;
     for row in &report.rows {

@@ -50,7 +50,8 @@ fn cargo(profile: &str, what: &[&str]) -> Result<()> {
     // what cargo tells this program of its package would have others built anew that look at it
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+        let is_own = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| text.starts_with(start));
+        if is_own || text == "OUT_DIR" {
             command.env_remove(&name);
         }
     }

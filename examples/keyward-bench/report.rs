@@ -1,6 +1,6 @@
 //! What is shown of a scenario: a table, JSON and a plot.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -22,9 +22,28 @@ pub struct Row {
     pub metrics: Vec<Metric>,
 }
 
+/// What the rates of a report count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    #[default]
+    Decisions,
+    Writes,
+}
+
+impl Counted {
+    /// For titles.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decisions => "decisions",
+            Self::Writes => "writes",
+        }
+    }
+}
+
 /// What was measured in a scenario.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    pub counted: Counted,
     /// Variants of the rounds.
     pub rows: Vec<Row>,
     /// Single values with their units, such as what a fill took.
@@ -104,6 +123,22 @@ impl Report {
         self.ratio_of(row, rate)
     }
 
+    /// How a row's p99 is to that of its baseline, of ratios that were made in each round.
+    pub fn p99_ratio(&self, row: &Row) -> Option<Summary> {
+        self.ratio_of(row, |row| row.values("p99_us").to_vec())
+    }
+
+    /// Adds what spans were like, as single values.
+    pub fn add_spans(&mut self, name: &str, mut spans: Vec<Duration>) {
+        spans.sort_unstable();
+        let Some(last) = spans.len().checked_sub(1) else { return };
+        for (part, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+            let span = spans[(share * last as f64).round() as usize];
+            let name = format!("{name}, {part} of {}", spans.len());
+            self.facts.push((name, span.as_secs_f64() * 1e6, "µs"));
+        }
+    }
+
     fn ratio_of(&self, row: &Row, values: impl Fn(&Row) -> Vec<f64>) -> Option<Summary> {
         let (own, other) = (values(row), values(self.row(row.baseline.as_ref()?)?));
         let rounds = own.iter().zip(&other).map(|(own, other)| own / other);
@@ -112,8 +147,9 @@ impl Report {
 
     /// The table for people.
     pub fn table(&self) -> String {
-        const COLUMNS: [(&str, &str, usize); 8] = [
-            ("rate", "decisions/s", 0),
+        let rate = format!("{}/s", self.counted.name());
+        let columns: [(&str, &str, usize); 8] = [
+            ("rate", &rate, 0),
             ("cpu_us", "server CPU µs", 2),
             ("p50_us", "p50 µs", 0),
             ("p90_us", "p90 µs", 0),
@@ -124,14 +160,17 @@ impl Report {
         ];
         let mut lines = Vec::new();
         if !self.rows.is_empty() {
-            let mut head = ["variant", "ratio", "CPU ratio"].map(str::to_owned).to_vec();
-            head.extend(COLUMNS.map(|(_, title, _)| title.to_owned()));
+            let mut head =
+                ["variant", "ratio", "CPU ratio", "p99 ratio"].map(str::to_owned).to_vec();
+            head.extend(columns.map(|(_, title, _)| title.to_owned()));
             lines.push(head);
         }
         for row in &self.rows {
             let text = |ratio: Option<Summary>| ratio.map_or_else(String::new, |it| it.text(3));
-            let mut line = vec![row.name.clone(), text(self.ratio(row)), text(self.cpu_ratio(row))];
-            for (metric, _, digits) in COLUMNS {
+            let ratios = [self.ratio(row), self.cpu_ratio(row), self.p99_ratio(row)];
+            let mut line = vec![row.name.clone()];
+            line.extend(ratios.map(text));
+            for (metric, _, digits) in columns {
                 line.push(row.summary(metric).map_or_else(String::new, |found| found.text(digits)));
             }
             lines.push(line);
@@ -160,6 +199,7 @@ impl Report {
                 "baseline": row.baseline,
                 "ratio": self.ratio(row).map(Summary::json),
                 "cpu_ratio": self.cpu_ratio(row).map(Summary::json),
+                "p99_ratio": self.p99_ratio(row).map(Summary::json),
                 "metrics": row.metrics.iter().map(metric).collect::<Map<_, _>>(),
             })
         };
@@ -266,5 +306,16 @@ mod tests {
     fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
         assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 3.0]).map(|summary| summary.median), Some(2.5));
         assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn spans_are_shown_sorted_and_in_microseconds() {
+        let mut report = Report::default();
+        report.add_spans("nothing", Vec::new());
+        report.add_spans("seen", [30, 10, 20].map(Duration::from_micros).into());
+        let (names, values): (Vec<_>, Vec<_>) =
+            report.facts.iter().map(|(name, value, _)| (name.as_str(), value.round())).unzip();
+        assert_eq!(names, ["seen, p50 of 3", "seen, p99 of 3", "seen, max of 3"]);
+        assert_eq!(values, [20.0, 30.0, 30.0]);
     }
 }

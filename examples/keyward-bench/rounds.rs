@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// More keys than this are not asked for in one pool.
-const REQUESTS_MAX: u64 = 1_000_000;
+pub const REQUESTS_MAX: u64 = 1_000_000;
 /// From here on a run was not alone on the machine.
 const OTHER_CORES_MAX: f64 = 0.25;
 
@@ -48,7 +48,9 @@ impl Variant {
     /// What its server is expected to say.
     const fn answers(&self) -> Answers {
         match self.program {
-            Program::Keyward | Program::Naive { .. } => Answers::Decided,
+            Program::Keyward | Program::KeywardSharing(_) | Program::Naive { .. } => {
+                Answers::Decided
+            }
             Program::Echo { .. } | Program::EchoStock { .. } => Answers::AllAllowed,
         }
     }
@@ -116,13 +118,7 @@ impl Fleet {
         });
         let target = self.servers[server].1.target();
         let measured = variant.load.lasting(span).run(target, &mut self.pools[at].1)?;
-        ensure!(
-            measured.bad == 0,
-            "{}: {} answers of {} were not as expected",
-            variant.name,
-            measured.bad,
-            measured.calls
-        );
+        check(&variant.name, &measured)?;
         if measured.other_cores > OTHER_CORES_MAX {
             eprintln!("  {}: others took {:.2} cores", variant.name, measured.other_cores);
         }
@@ -130,8 +126,15 @@ impl Fleet {
     }
 }
 
+/// Refuses what was measured of a server that gave other answers than expected.
+pub fn check(name: &str, measured: &Measured) -> Result<()> {
+    let Measured { bad, calls, .. } = measured;
+    ensure!(*bad == 0, "{name}: {bad} answers of {calls} were not as expected");
+    Ok(())
+}
+
 /// Adds what was measured in one round to a row.
-fn note(row: &mut Row, measured: &Measured) -> Result<()> {
+pub fn note(row: &mut Row, measured: &Measured) -> Result<()> {
     ensure!(measured.decisions > 0, "{}: nothing was answered", row.name);
     let decisions = measured.decisions as f64;
     let micros = |span: Duration| span.as_secs_f64() * 1e6 / decisions;

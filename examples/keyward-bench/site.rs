@@ -14,10 +14,12 @@ use keyward::postgres::{Durability, Options, PrivatePostgres};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    admin::Access,
     fill::{Filled, KeyPlan, fill},
     keys::PEPPER,
     load::Target,
     machine::{Cores, Place, memory_of_process, move_to},
+    redis::Redis,
     signals,
 };
 
@@ -29,6 +31,8 @@ const DATABASE_CONNECTIONS_MAX: u32 = 100;
 pub enum Program {
     /// Keyward, over the keys of the site.
     Keyward,
+    /// The same, with the limits of its keys shared or not.
+    KeywardSharing(Sharing),
     /// The bare service on Keyward's listener, allocator and runtimes; answers with a limit or without.
     Echo { limits: bool },
     /// The bare service as tonic's guide has it.
@@ -37,10 +41,29 @@ pub enum Program {
     Naive { update: bool },
 }
 
+/// How replicas share limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    Local,
+    Fast,
+    Exact,
+}
+
+impl Sharing {
+    /// As `--limit-sharing` wants it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Fast => "fast",
+            Self::Exact => "exact",
+        }
+    }
+}
+
 impl Program {
     const fn name(self) -> &'static str {
         match self {
-            Self::Keyward => "keyward",
+            Self::Keyward | Self::KeywardSharing(_) => "keyward",
             Self::Echo { .. } => "echo",
             Self::EchoStock { .. } => "echo_stock",
             Self::Naive { .. } => "naive",
@@ -49,7 +72,7 @@ impl Program {
 
     fn args(self) -> &'static [&'static str] {
         match self {
-            Self::Keyward => &[
+            Self::Keyward | Self::KeywardSharing(_) => &[
                 "serve",
                 "--authorize-listen=127.0.0.1:0",
                 "--admin-listen=127.0.0.1:0",
@@ -77,6 +100,7 @@ pub struct Site {
     settings: Settings,
     folder: PathBuf,
     postgres: Option<PrivatePostgres>,
+    redis: Option<Redis>,
     /// The keys that the database has.
     pub plan: KeyPlan,
     started: u32,
@@ -87,8 +111,8 @@ impl Site {
     pub fn new(settings: Settings) -> Result<Self> {
         let folder = env::temp_dir().join(format!("keyward-bench-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let plan = KeyPlan { count: 0, limits: false };
-        Ok(Self { settings, folder, postgres: None, plan, started: 0 })
+        let plan = KeyPlan { count: 0, limits: false, group: false };
+        Ok(Self { settings, folder, postgres: None, redis: None, plan, started: 0 })
     }
 
     /// Starts the database with these keys, in place of the one before.
@@ -110,11 +134,47 @@ impl Site {
         Ok(filled)
     }
 
+    /// The database.
+    pub fn postgres(&self) -> Result<&PrivatePostgres> {
+        self.postgres.as_ref().context("there is no database")
+    }
+
+    /// Makes a key that may do everything. Servers that are started after that know it from the start.
+    pub fn root_token(&self) -> Result<String> {
+        let output = Command::new(self.settings.keyward_folder.join("keyward"))
+            .arg("bootstrap")
+            .env("KEYWARD_PEPPER", PEPPER)
+            .env("DATABASE_URL", self.postgres()?.connection().url())
+            .output()
+            .context("cannot run keyward")?;
+        let printed = String::from_utf8(output.stdout)?;
+        let token = printed.lines().find_map(|line| line.strip_prefix("export KEYWARD_TOKEN="));
+        Ok(token.context("keyward bootstrap shows no token")?.to_owned())
+    }
+
     /// Starts a server and waits until it can be asked.
     pub fn start(&mut self, program: Program) -> Result<Server> {
+        let Program::KeywardSharing(sharing) = program else {
+            return self.start_with(program, &[]);
+        };
+        let name = sharing.name();
+        let mut flags = vec![format!("--limit-sharing={name}")];
+        if sharing != Sharing::Local {
+            move_to(self.settings.cores, Place::Rest)?;
+            let redis = self.redis.take().map_or_else(Redis::start, Ok)?;
+            // servers with the same prefix would be replicas of each other
+            flags
+                .extend([format!("--redis-url={}", redis.url()), format!("--redis-prefix={name}")]);
+            self.redis = Some(redis);
+        }
+        self.start_with(program, &flags)
+    }
+
+    /// The same with more flags.
+    pub fn start_with(&mut self, program: Program, flags: &[String]) -> Result<Server> {
         self.started += 1;
         let folder = match program {
-            Program::Keyward => self.settings.keyward_folder.clone(),
+            Program::Keyward | Program::KeywardSharing(_) => self.settings.keyward_folder.clone(),
             Program::Echo { .. } => self.settings.keyward_folder.join("examples"),
             Program::EchoStock { .. } | Program::Naive { .. } => {
                 self.settings.stock_folder.join("examples")
@@ -122,14 +182,15 @@ impl Site {
         };
         let log = self.folder.join(format!("{}-{}.log", program.name(), self.started));
         let mut command = Command::new(folder.join(program.name()));
-        command.args(program.args());
+        command.args(program.args()).args(flags);
         command.env("KEYWARD_PEPPER", PEPPER);
         match &self.postgres {
             Some(postgres) => command.env("DATABASE_URL", postgres.connection().url()),
             None => command.env_remove("DATABASE_URL"),
         };
         ensure!(
-            self.postgres.is_some() || !matches!(program, Program::Keyward | Program::Naive { .. }),
+            self.postgres.is_some()
+                || matches!(program, Program::Echo { .. } | Program::EchoStock { .. }),
             "{} needs the keys of a database",
             program.name()
         );
@@ -174,13 +235,18 @@ impl Server {
         Target { address: self.address, pid: self.child.id() }
     }
 
+    /// Keyward's admin API, with a key that the server knows.
+    pub fn admin(&mut self, token: String) -> Result<Access> {
+        Ok(Access { address: self.logged("listening", "admin")?.parse()?, token })
+    }
+
     /// Its memory in RAM, in bytes.
     pub fn memory(&self) -> Result<u64> {
         memory_of_process(self.child.id())
     }
 
     fn wait(&mut self, program: Program) -> Result<SocketAddr> {
-        if program == Program::Keyward {
+        if matches!(program, Program::Keyward | Program::KeywardSharing(_)) {
             self.logged("loaded all keys", "took_ms")?;
             return Ok(self.logged("listening", "authorize")?.parse()?);
         }

@@ -87,6 +87,13 @@ pub enum Take {
 pub struct Due {
     /// Which ones.
     pub applicable: Applicable,
+    /// What.
+    pub wish: Wish,
+}
+
+/// What a request asks of limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
     /// How much.
     pub ask: Ask,
     /// Whether to take it.
@@ -189,7 +196,7 @@ impl Limiter {
             if self.is_degraded() { (Told::Nobody, self.replicas()) } else { (Told::Others, 1) };
         let ask = Ask { cost: charge.cost, weight, told, slot, now };
         let end = charge.reserve.map(|(_, span)| now.wall.after(span));
-        Some(Due { applicable, ask, take, end })
+        Some(Due { applicable, wish: Wish { ask, take, end } })
     }
 
     /// Whether it is for all replicas together to decide this, and they can be asked.
@@ -198,50 +205,51 @@ impl Limiter {
             Sharing::Local => false,
             Sharing::Fast => {
                 let counts = |gauge: Gauge<'_>| matches!(gauge.dial, Dial::Slots(..));
-                due.ask.slot.is_some() || due.applicable.gauges().any(counts)
+                due.wish.ask.slot.is_some() || due.applicable.gauges().any(counts)
             }
             Sharing::Exact => true,
         };
-        shared && !due.ask.is_degraded()
+        shared && !due.wish.ask.is_degraded()
     }
 
     /// The same, for this replica alone to decide.
     pub fn alone(&self, due: &Due) -> Due {
         let told = if self.is_degraded() { Told::Nobody } else { Told::Perhaps };
-        let ask = Ask { weight: self.replicas(), told, ..due.ask };
-        Due { ask, ..due.clone() }
+        let ask = Ask { weight: self.replicas(), told, ..due.wish.ask };
+        let wish = Wish { ask, ..due.wish };
+        Due { applicable: due.applicable.clone(), wish }
     }
 
     /// Decides by what this replica knows, and takes if everything fits. Nothing is taken for a
     /// request that is denied. What is reserved is remembered here.
-    pub fn decide(&self, due: &Due) -> Verdict {
-        let Due { applicable, ask, take, .. } = due;
-        let Some((id, end)) = ask.slot.filter(|_| *take == Take::Yes) else {
-            return self.charge(applicable, ask, *take);
+    pub fn decide(&self, due: Due) -> Verdict {
+        let Due { applicable, wish: Wish { ask, take, .. } } = due;
+        let Some((id, end)) = ask.slot.filter(|_| take == Take::Yes) else {
+            return self.charge(applicable, &ask, take);
         };
         if !self.book.has_room(ask.now.boot) {
-            let mut verdict = self.charge(applicable, ask, Take::No);
+            let mut verdict = self.charge(applicable, &ask, Take::No);
             verdict.denied = Some(Reason::ConcurrencyExceeded);
             return verdict;
         }
-        let verdict = self.charge(applicable, ask, *take);
+        let verdict = self.charge(applicable, &ask, take);
         if verdict.denied.is_none() {
             let made = ask.now.wall;
-            let (applicable, cost) = (applicable.clone(), ask.cost);
+            let (applicable, cost) = (verdict.applicable().clone(), ask.cost);
             let (weight, told) = (ask.weight, ask.told);
             self.book.add(id, Reservation { applicable, cost, weight, told, end, made });
         }
         verdict
     }
 
-    fn charge(&self, applicable: &Applicable, ask: &Ask, take: Take) -> Verdict {
+    fn charge(&self, applicable: Applicable, ask: &Ask, take: Take) -> Verdict {
         let fits = applicable.gauges().map(|gauge| gauge.fit(ask));
         let mut fits: SmallVec<[Fit; 8]> = fits.collect();
         if take == Take::Yes && fits.iter().all(|fit| *fit == Fit::Fits) {
-            take_all(applicable, ask, &mut fits);
+            take_all(&applicable, ask, &mut fits);
         }
         let passes = fits.iter().all(|fit| *fit == Fit::Fits);
-        self.note(applicable, passes && take == Take::Yes);
+        self.note(&applicable, passes && take == Take::Yes);
         let gauges = applicable.gauges().zip(fits);
         let readings = gauges.map(|(gauge, fit)| gauge.reading(ask, fit)).collect();
         Verdict::new(applicable, readings, ask.is_degraded())

@@ -49,12 +49,12 @@ fn due(limiter: &Limiter, applicable: &Applicable, charge: Charge, take: Take) -
 
 fn decided(limiter: &Limiter, applicable: &Applicable, cost: u32) -> Option<Reason> {
     let charge = Charge { cost, reserve: None };
-    limiter.decide(&due(limiter, applicable, charge, Take::Yes)).denied
+    limiter.decide(due(limiter, applicable, charge, Take::Yes)).denied
 }
 
 fn left(limiter: &Limiter, applicable: &Applicable) -> Vec<i64> {
     let look = due(limiter, applicable, Charge { cost: 0, reserve: None }, Take::No);
-    limiter.decide(&look).readings().map(|(_, reading)| reading.remaining).collect()
+    limiter.decide(look).readings().map(|(_, reading)| reading.remaining).collect()
 }
 
 fn reserving(number: u8, cost: u32) -> Charge {
@@ -63,7 +63,8 @@ fn reserving(number: u8, cost: u32) -> Charge {
 
 fn reserve(limiter: &Limiter, applicable: &Applicable, charge: Charge) -> Option<ReservationId> {
     let due = due(limiter, applicable, charge, Take::Yes);
-    limiter.decide(&due).denied.is_none().then(|| due.ask.slot.unwrap().0)
+    let slot = due.wish.ask.slot;
+    limiter.decide(due).denied.is_none().then(|| slot.unwrap().0)
 }
 
 proptest! {
@@ -117,7 +118,7 @@ fn what_one_limit_took_is_put_back_when_a_later_one_refuses() {
     let due = due(&limiter, &applicable, reserving(1, 3), Take::Yes);
     // as if another thread had used it up since all were looked at
     let mut fits = vec![Fit::Fits; 3];
-    take_all(&applicable, &due.ask, &mut fits);
+    take_all(&applicable, &due.wish.ask, &mut fits);
     assert_eq!(fits, [Fit::Fits, Fit::Fits, Fit::Exceeded]);
     assert_eq!(left(&limiter, &applicable), [9, 9, 2]);
 }
@@ -127,13 +128,13 @@ fn a_look_takes_nothing_and_tells_what_would_be() {
     let (limiter, applicable) = (alone(), of(&["a:rate:1:1000000:2", "b:quota:9:day"]));
     let look = |cost| {
         let charge = Charge { cost, reserve: None };
-        limiter.decide(&due(&limiter, &applicable, charge, Take::No)).denied
+        limiter.decide(due(&limiter, &applicable, charge, Take::No)).denied
     };
     assert_eq!([look(2), look(2), look(3)], [None, None, Some(Reason::RateLimited)]);
     assert_eq!(left(&limiter, &applicable), [2, 9]);
     let reserving = due(&limiter, &applicable, reserving(1, 1), Take::No);
-    assert_eq!(limiter.decide(&reserving).denied, None);
-    assert_eq!(limiter.settle(reserving.ask.slot.unwrap().0, 1, NOW_ON_BOTH_CLOCKS), None);
+    assert_eq!(limiter.decide(reserving.clone()).denied, None);
+    assert_eq!(limiter.settle(reserving.wish.ask.slot.unwrap().0, 1, NOW_ON_BOTH_CLOCKS), None);
     assert!(limiter.to_share.drain().is_empty());
     // it asks what others have used
     let [metered] = limiter.to_store.drain().try_into().unwrap();
@@ -147,12 +148,12 @@ fn the_first_limit_that_refuses_gives_the_reason_and_the_longest_wait_counts() {
     let limiter = alone();
     let applicable = of(&["a:rate:1:1000000:1", "b:rate:1:60000000:1", "c:rate:1:1000000:5"]);
     assert_eq!(decided(&limiter, &applicable, 1), None);
-    let verdict = limiter.decide(&due(&limiter, &applicable, Charge::ONE, Take::Yes));
+    let verdict = limiter.decide(due(&limiter, &applicable, Charge::ONE, Take::Yes));
     assert_eq!(verdict.denied, Some(Reason::RateLimited));
     assert_eq!(verdict.retry_after, Some(Duration::from_secs(60)));
     assert_eq!(verdict.summary(), "a: exceeded, 0 left; b: exceeded, 0 left; c: 4 left");
     // what never fits is not to be waited for
-    let verdict = limiter.decide(&due(&limiter, &applicable, reserving(1, 2), Take::Yes));
+    let verdict = limiter.decide(due(&limiter, &applicable, reserving(1, 2), Take::Yes));
     assert_eq!((verdict.denied, verdict.retry_after), (Some(Reason::RateLimited), None));
     assert_eq!(verdict.readings().next().unwrap().1.fit, Fit::TooCostly);
     assert!(!verdict.degraded);
@@ -165,7 +166,7 @@ fn nothing_is_due_without_limits_and_reservations() {
     let domain = domain();
     let due = |charge| limiter.due((none.clone(), &domain), charge, Take::Yes, NOW_ON_BOTH_CLOCKS);
     assert!(due(Charge::ONE).is_none());
-    assert_eq!(due(reserving(1, 1)).unwrap().end, Some(NOW.after(Duration::from_secs(10))));
+    assert_eq!(due(reserving(1, 1)).unwrap().wish.end, Some(NOW.after(Duration::from_secs(10))));
 }
 
 #[test]
@@ -187,8 +188,8 @@ fn a_reservation_is_settled_once_and_before_it_is_over() {
 fn a_denied_reservation_is_not_remembered() {
     let (limiter, applicable) = (alone(), of(&["q:quota:5:day"]));
     let due = due(&limiter, &applicable, reserving(1, 6), Take::Yes);
-    assert_eq!(limiter.decide(&due).denied, Some(Reason::QuotaExhausted));
-    assert_eq!(limiter.settle(due.ask.slot.unwrap().0, 6, NOW_ON_BOTH_CLOCKS), None);
+    assert_eq!(limiter.decide(due.clone()).denied, Some(Reason::QuotaExhausted));
+    assert_eq!(limiter.settle(due.wish.ask.slot.unwrap().0, 6, NOW_ON_BOTH_CLOCKS), None);
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn a_full_book_has_room_again_when_reservations_are_over() {
         limiter.book.add(id, reservation);
         assert!(limiter.book.has_room(NOW_ON_BOTH_CLOCKS.boot) || number == 99_999);
     }
-    let refused = limiter.decide(&due(&limiter, &applicable, reserving(1, 1), Take::Yes));
+    let refused = limiter.decide(due(&limiter, &applicable, reserving(1, 1), Take::Yes));
     assert_eq!(refused.denied, Some(Reason::ConcurrencyExceeded));
     assert_eq!(left(&limiter, &applicable), [5]);
     let almost = BootTime::from_nanos(LATER.boot.nanos() - 1);
@@ -223,7 +224,7 @@ fn replicas_that_do_not_hear_of_each_other_enforce_their_share() {
     {
         let limiter = limiter(sharing, replicas);
         let applicable = of(&["q:quota:5:day"]);
-        let due = || due(&limiter, &applicable, Charge::ONE, Take::Yes).ask;
+        let due = || due(&limiter, &applicable, Charge::ONE, Take::Yes).wish.ask;
         let apart = sharing != Sharing::Local;
         assert_eq!((due().weight, due().told == Told::Nobody), (weight, apart), "{sharing:?}");
         assert_eq!(limiter.is_degraded(), apart);
@@ -252,7 +253,7 @@ fn what_all_replicas_decide_together_depends_on_the_mode() {
         }
         limiter.restore();
         assert_eq!([is_for_all(Charge::ONE), is_for_all(reserving(1, 1))], [plain, reserved]);
-        let alone = limiter.alone(&due(&limiter, &applicable, Charge::ONE, Take::Yes)).ask;
+        let alone = limiter.alone(&due(&limiter, &applicable, Charge::ONE, Take::Yes)).wish.ask;
         assert_eq!((alone.weight, alone.told), (2, Told::Perhaps));
     }
 }
@@ -301,7 +302,7 @@ fn every_kind_of_limit_has_its_reason() {
         let (limiter, applicable) = (alone(), of(&[text]));
         assert!(reserve(&limiter, &applicable, reserving(1, 1)).is_some());
         assert_eq!(decided(&limiter, &applicable, 1), Some(reason));
-        let verdict = limiter.decide(&due(&limiter, &applicable, Charge::ONE, Take::Yes));
+        let verdict = limiter.decide(due(&limiter, &applicable, Charge::ONE, Take::Yes));
         let (gauge, _) = verdict.readings().next().unwrap();
         let is_known = !matches!(gauge.limit.rule, Rule::Concurrency(_));
         assert_eq!(verdict.retry_after.is_some(), is_known, "{text}");

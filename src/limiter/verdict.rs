@@ -32,7 +32,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// What the states of all limits come to.
-    pub fn new(applicable: &Applicable, readings: Readings, degraded: bool) -> Self {
+    pub fn new(applicable: Applicable, readings: Readings, degraded: bool) -> Self {
         let refusing = || applicable.gauges().zip(&readings).filter(|(_, it)| it.fit != Fit::Fits);
         let denied = refusing().next().map(|(first, _)| match first.limit.rule {
             Rule::Rate(_) => Reason::RateLimited,
@@ -44,7 +44,12 @@ impl Verdict {
             time.zip(reading.wait).map(|(time, wait)| time.max(wait))
         };
         let retry_after = denied.and(refusing().fold(Some(Duration::ZERO), later));
-        Self { applicable: applicable.clone(), readings, denied, retry_after, degraded }
+        Self { applicable, readings, denied, retry_after, degraded }
+    }
+
+    /// What limits it.
+    pub(super) const fn applicable(&self) -> &Applicable {
+        &self.applicable
     }
 
     /// Each limit with its state after the request.

@@ -12,7 +12,7 @@ use std::{
     sync::{
         OnceLock,
         atomic::{
-            AtomicUsize,
+            AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
@@ -39,7 +39,15 @@ pub const TOGETHER: usize = 6;
 
 /// Some keys, after a byte of the digest of each.
 type Bucket = ThinArc<[u8; TAGS], KeyView>;
-type Slot = ArcSwapAny<Bucket>;
+
+/// Where a bucket is.
+#[repr(align(16))]
+struct Slot {
+    bucket: ArcSwapAny<Bucket>,
+    /// The first tags of the bucket once more, so that the key can be read at the same time as what it is
+    /// counted by. They may be those of the bucket before: what they lead to is looked at.
+    hint: AtomicU64,
+}
 
 /// Keys by their secrets.
 pub(super) struct KeyTable {
@@ -102,6 +110,34 @@ fn find(bucket: &Bucket, digest: &Digest) -> Option<usize> {
     })
 }
 
+impl Slot {
+    fn new(bucket: Bucket) -> Self {
+        let hint = AtomicU64::new(hint(&bucket));
+        Self { bucket: ArcSwapAny::new(bucket), hint }
+    }
+
+    fn load(&self) -> Guard<Bucket> {
+        self.bucket.load()
+    }
+
+    fn store(&self, bucket: Bucket) {
+        let hint = hint(&bucket);
+        self.bucket.store(bucket);
+        self.hint.store(hint, Relaxed);
+    }
+
+    /// Where in the bucket the key with a secret may be.
+    fn guess(&self, digest: &Digest) -> usize {
+        let (tag, hint) = (tag(digest), self.hint.load(Relaxed).to_le_bytes());
+        hint.iter().position(|byte| *byte == tag).unwrap_or(0)
+    }
+}
+
+fn hint(bucket: &Bucket) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = bucket.header.header;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 impl Default for KeyTable {
     fn default() -> Self {
         let table = Self {
@@ -117,6 +153,13 @@ impl Default for KeyTable {
 impl KeyTable {
     /// The key that has this secret.
     pub(super) fn get(&self, digest: &Digest) -> Option<KeyRef> {
+        let place = Place::of(digest);
+        let slot = self.slot(place.bucket(self.buckets.load(Acquire)));
+        let found = KeyRef { at: slot.guess(digest), bucket: slot.load() };
+        found.is_of(digest).then_some(found).or_else(|| self.get_exactly(digest))
+    }
+
+    fn get_exactly(&self, digest: &Digest) -> Option<KeyRef> {
         self.search(Place::of(digest), |bucket| find(bucket, digest))
     }
 
@@ -132,32 +175,23 @@ impl KeyTable {
         digests: &[Option<Digest>; TOGETHER],
     ) -> [Option<KeyRef>; TOGETHER] {
         let buckets = self.buckets.load(Acquire);
-        let mut found = digests.map(|digest| {
-            let place = Place::of(&digest?);
-            Some(KeyRef { bucket: self.slot(place.bucket(buckets)).load(), at: 0 })
+        let mut found = digests.each_ref().map(|digest| {
+            let digest = digest.as_ref()?;
+            let slot = self.slot(Place::of(digest).bucket(buckets));
+            Some(KeyRef { at: slot.guess(digest), bucket: slot.load() })
         });
         // each loop begins to read what the next one needs
         for found in found.iter().flatten() {
-            touch(found.bucket.header.header);
+            touch(found.bucket.header.length);
         }
-        for (found, digest) in found.iter_mut().zip(digests) {
-            if let (Some(KeyRef { bucket, at }), Some(digest)) = (found, digest) {
-                let tag = tag(digest);
-                *at = bucket.header.header.iter().position(|byte| *byte == tag).unwrap_or(0);
-                if let Some(view) = bucket.slice.get(*at) {
-                    view.touch();
-                }
+        for found in found.iter().flatten() {
+            if let Some(view) = found.bucket.slice.get(found.at) {
+                view.touch();
             }
         }
         std::array::from_fn(|number| {
             let (found, digest) = (found.get_mut(number)?.take()?, digests.get(number)?.as_ref()?);
-            let is_it = |view: &KeyView| view.digest == *digest;
-            // else it is behind another one with its tag, or has moved, or is not there
-            if found.bucket.slice.get(found.at).is_some_and(is_it) {
-                Some(found)
-            } else {
-                self.get(digest)
-            }
+            found.is_of(digest).then_some(found).or_else(|| self.get_exactly(digest))
         })
     }
 
@@ -267,6 +301,12 @@ impl fmt::Debug for KeyTable {
 }
 
 impl KeyRef {
+    /// Whether this secret opens it. Else the guess was wrong: it is behind another one with its tag, or
+    /// has moved, or is not there.
+    fn is_of(&self, digest: &Digest) -> bool {
+        self.bucket.slice.get(self.at).is_some_and(|view| view.digest == *digest)
+    }
+
     /// The same, to be held for long. Of those that were found and not detached, a thread should hold a
     /// few only: more of them make every look-up slower.
     pub fn detached(self) -> Self {

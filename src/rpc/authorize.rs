@@ -107,30 +107,31 @@ impl AuthorizeService {
         if let Some(due) = outcome.due.take() {
             outcome = outcome.detached();
             let verdict = self.ask_all(&due).await;
-            conclude(&self.hot, &mut outcome, &due, verdict);
+            conclude(&self.hot, &mut outcome, &due.wish, verdict);
         }
         Ok(Answer::new(outcome))
     }
 
-    /// Decides those of these that need no waiting and no error.
+    /// Decides those of these that need no waiting and no error; each answer is taken when it is there.
     fn answer_now(
         &self,
         requests: &[Option<Asked<'_>>; TOGETHER],
         peer: Option<IpAddr>,
-    ) -> [Option<Answer>; TOGETHER] {
+        mut take: impl FnMut(usize, Answer),
+    ) {
         if self.door != Door::Decisions {
-            return Default::default();
+            return;
         }
         let (asker, now) = (Asker { call: None, peer }, clock::now());
         let cases = std::array::from_fn(|at| {
             let parts = self.parse(requests.get(at)?.as_ref()?, None).ok()?;
             self.case(&parts, &asker, now).ok()
         });
-        authorize_together(&self.hot, &cases).map(|outcome| {
+        authorize_together(&self.hot, &cases, |at, outcome| match outcome {
+            Ok(outcome) if outcome.due.is_none() => take(at, Answer::new(outcome)),
             // what is still to be asked of limits has not been taken
-            let outcome = outcome?.ok().filter(|outcome| outcome.due.is_none())?;
-            Some(Answer::new(outcome))
-        })
+            Ok(_) | Err(_) => {}
+        });
     }
 
     /// What limits say if all replicas are asked; if they cannot be, what this one says.
@@ -140,9 +141,10 @@ impl AuthorizeService {
         {
             return verdict;
         }
-        let verdict = self.hot.limiter.decide(&self.hot.limiter.alone(due));
+        let verdict = self.hot.limiter.decide(self.hot.limiter.alone(due));
         // Redis may yet do what it did not do in time
-        if let (Some(shared), Some((id, _)), Some(_)) = (&self.shared, due.ask.slot, verdict.denied)
+        if let (Some(shared), Some((id, _)), Some(_)) =
+            (&self.shared, due.wish.ask.slot, verdict.denied)
         {
             shared.abandon(id, 0);
         }
@@ -265,13 +267,16 @@ impl AuthorizeService {
         for (case, parts) in cases.iter_mut().zip(group) {
             *case = Some(self.case(parts, asker, now)?);
         }
-        let mut outcomes = authorize_together(&self.hot, &cases);
-        let waits = |outcome: &Outcome| outcome.due.is_some();
-        if outcomes.iter().flatten().flatten().any(waits) {
-            outcomes = outcomes.map(|outcome| Some(outcome?.map(Outcome::detached)));
-        }
-        for (case, outcome) in cases.iter().zip(outcomes) {
-            if let (Some(case), Some(outcome)) = (case, outcome) {
+        let mut waiting: Vec<(usize, Result<Outcome, NotReady>)> = Vec::new();
+        authorize_together(&self.hot, &cases, |at, outcome| match outcome {
+            Ok(outcome) if waiting.is_empty() && asker.call.is_none() && outcome.due.is_none() => {
+                Answer::new(outcome).write_next(answers);
+            }
+            // and all after it, since answers keep the order of requests
+            outcome => waiting.push((at, outcome.map(Outcome::detached))),
+        });
+        for (at, outcome) in waiting {
+            if let Some(Some(case)) = cases.get(at) {
                 self.finish(case, asker, outcome).await?.write_next(answers);
             }
         }

@@ -4,16 +4,15 @@
 //! [`flush`] is the task that gathers the lists, each key once, and carries them to the database.
 
 pub mod flush;
+mod gathered;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use crate::model::{id::KeyId, time::Timestamp, view::KeyView};
+use gathered::Gathered;
 
 /// Threads beyond so many share lists.
 const LISTS: usize = 64;
@@ -21,9 +20,7 @@ const LISTS: usize = 64;
 const LIST_NOTES: usize = 4096;
 /// Full lists that wait to be gathered: with 24 bytes a note, some 50 MB.
 const FULL_LISTS_MAX: usize = 512;
-/// Keys that were used and not yet flushed: some 100 MB.
-const KEYS_MAX: usize = 1 << 21;
-
+/// Which key was used, and when.
 type Note = (KeyId, Timestamp);
 
 /// Collects uses in memory.
@@ -31,7 +28,7 @@ type Note = (KeyId, Timestamp);
 pub struct Ledger {
     lists: [List; LISTS],
     full: Mutex<Vec<Vec<Note>>>,
-    gathered: Mutex<HashMap<KeyId, Timestamp>>,
+    gathered: Mutex<Gathered>,
     dropped: AtomicU64,
 }
 
@@ -84,40 +81,31 @@ impl Ledger {
         let full = std::mem::take(&mut *lock(&self.full));
         let mut gathered = lock(&self.gathered);
         for notes in full {
-            self.keep(&mut gathered, notes);
+            self.drop_notes(gathered.add(&notes));
         }
         for List(list) in &self.lists {
             // taken apart from it, so that its thread does not wait
             let notes = std::mem::take(&mut *lock(list));
-            self.keep(&mut gathered, notes);
+            self.drop_notes(gathered.add(&notes));
         }
     }
 
-    /// Takes all that was noted, each key once.
+    /// Takes all that was noted, each key once, in the order of their ids.
     pub fn drain(&self) -> Vec<(KeyId, Timestamp)> {
         self.gather();
-        std::mem::take(&mut *lock(&self.gathered)).into_iter().collect()
+        let (notes, dropped) = lock(&self.gathered).take();
+        self.drop_notes(dropped);
+        notes
     }
 
     /// Puts back what could not be stored.
     pub fn put_back(&self, uses: Vec<(KeyId, Timestamp)>) {
-        self.keep(&mut lock(&self.gathered), uses);
+        self.drop_notes(lock(&self.gathered).add(&uses));
     }
 
     /// How many notes were lost since the start because the ledger was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
-    }
-
-    fn keep(&self, gathered: &mut HashMap<KeyId, Timestamp>, notes: Vec<Note>) {
-        for (id, time) in notes {
-            let full = gathered.len() >= KEYS_MAX;
-            match gathered.get_mut(&id) {
-                Some(known) => *known = time.max(*known),
-                None if full => self.drop_notes(1),
-                None => drop(gathered.insert(id, time)),
-            }
-        }
     }
 
     fn drop_notes(&self, notes: usize) {

@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod message;
 pub mod pool;
+pub mod probe;
 mod wire;
 
 use std::{

@@ -2,12 +2,19 @@
 
 mod batch;
 mod goal;
+mod group;
 mod mixed;
 mod naive;
 mod open;
+mod outage;
+mod redis;
+mod revoke;
 mod scale;
 mod stream;
 mod unary;
+mod writes;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -44,6 +51,21 @@ pub enum Scenario {
     Naive,
     /// What many keys cost: filling, starting, memory, and single calls. One core, 1,000,000 keys
     Scale,
+    /// How soon a second replica denies a key that was revoked on the first one, with nothing else
+    /// going on and with other changes. Both cores, 1,000,000 keys
+    Revoke(revoke::Arguments),
+    /// Admin writes of one replica by 1, 8 and 16 callers, with plain INSERTs of as many connections.
+    /// Both cores, 1,000,000 keys
+    Writes,
+    /// Latencies at a fixed rate with PostgreSQL there, halted, and back with admin writes. One core,
+    /// 1,000,000 keys
+    Outage(outage::Arguments),
+    /// How soon a second replica decides by an edited group that all keys have, and what decisions
+    /// there take meanwhile. Both cores, 1,000,000 keys
+    Group,
+    /// keyward with rate limits in the modes local, fast and exact, over a Redis. One core, 1,000,000
+    /// keys
+    Redis,
 }
 
 /// What was chosen by flags.
@@ -52,6 +74,8 @@ pub struct Choices {
     pub cores: Option<Cores>,
     pub keys: Option<u64>,
     pub limits: bool,
+    /// How long to measure, if that was said.
+    pub seconds: Option<Duration>,
     pub effort: Effort,
     pub folders: Folders,
 }
@@ -68,6 +92,11 @@ impl Scenario {
             Self::Open => "open",
             Self::Naive => "naive",
             Self::Scale => "scale",
+            Self::Revoke(_) => "revoke",
+            Self::Writes => "writes",
+            Self::Outage(_) => "outage",
+            Self::Group => "group",
+            Self::Redis => "redis",
         }
     }
 
@@ -82,6 +111,11 @@ impl Scenario {
             Self::Open => open::run(choices),
             Self::Naive => naive::run(choices),
             Self::Scale => scale::run(choices),
+            Self::Revoke(arguments) => revoke::run(choices, arguments),
+            Self::Writes => writes::run(choices),
+            Self::Outage(arguments) => outage::run(choices, arguments),
+            Self::Group => group::run(choices),
+            Self::Redis => redis::run(choices),
         }
     }
 }
@@ -105,6 +139,6 @@ impl Choices {
 
     /// The keys that are wanted.
     pub fn plan(&self) -> KeyPlan {
-        KeyPlan { count: self.keys.unwrap_or(1_000_000), limits: self.limits }
+        KeyPlan { count: self.keys.unwrap_or(1_000_000), limits: self.limits, group: false }
     }
 }

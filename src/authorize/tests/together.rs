@@ -85,7 +85,8 @@ proptest! {
             let cases: [Option<Case<'_>>; TOGETHER] = std::array::from_fn(|at| {
                 Some(Case { presented: keys.text(about[at])?, question, terms })
             });
-            let together = authorize_together(&one, &cases);
+            let mut together = [const { None }; TOGETHER];
+            authorize_together(&one, &cases, |at, outcome| together[at] = Some(outcome));
             for (case, outcome) in cases.iter().zip(&together) {
                 let alone = case
                     .map(|case| authorize(&other, case.presented, &case.question, case.terms));

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use link::Away;
 
 use crate::{
-    limiter::{Due, Limiter, Sharing, Take, Verdict},
+    limiter::{Due, Limiter, Sharing, Take, Verdict, Wish},
     model::{
         limit::{Limit, Rule},
         meter::{Fit, Owner, quota::QuotaUse},
@@ -75,7 +75,7 @@ impl Shared {
     /// Decides by what all replicas have taken. An error if they cannot be asked in time: then this
     /// replica decides by its share.
     pub async fn decide(&self, due: &Due) -> Result<Verdict, Away> {
-        let Due { applicable, ask, take, .. } = due;
+        let Due { applicable, wish: Wish { ask, take, .. } } = due;
         let connection = self.link.connection()?;
         let verb = match take {
             Take::Yes => Verb::Take,
@@ -99,7 +99,7 @@ impl Shared {
 
     /// Takes over what was answered.
     fn verdict(&self, due: &Due, answer: &[i64], starts: &[Timestamp], outage: u32) -> Verdict {
-        let Due { applicable, ask, take, .. } = due;
+        let Due { applicable, wish: Wish { ask, take, .. } } = due;
         let told: Vec<_> = owned(applicable).zip(told(answer)).zip(starts).collect();
         let passes = told.iter().all(|(((_, gauge), told), _)| told.fit(gauge, ask) == Fit::Fits);
         let taken = if passes && *take == Take::Yes { i64::from(ask.cost) } else { 0 };
@@ -112,7 +112,7 @@ impl Shared {
             }
             reading
         });
-        let verdict = Verdict::new(applicable, read.collect(), false);
+        let verdict = Verdict::new(applicable.clone(), read.collect(), false);
         if *take == Take::Yes {
             self.limiter.note_quotas(applicable, passes);
         }

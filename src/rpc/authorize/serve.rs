@@ -51,17 +51,18 @@ impl AuthorizeServer {
         Self { service: Arc::new(AuthorizeService::clone(&self.service)), ..*self }
     }
 
-    /// The answers to the messages of some unary requests, as far as they can be given at once: without
-    /// waiting, and without saying what is wrong with a request. Nothing was taken or noted for one that
-    /// has none.
+    /// Makes the answers to the messages of some unary requests, as far as they can be given at once:
+    /// without waiting, and without saying what is wrong with a request. Nothing was taken or noted for one
+    /// that has none.
     pub fn answer_now(
         &self,
         messages: [Option<&[u8]>; TOGETHER],
         peer: Option<IpAddr>,
-    ) -> [Option<Answer>; TOGETHER] {
+        take: impl FnMut(usize, Answer),
+    ) {
         let fits = |message: &&[u8]| message.len() <= self.message_bytes_max;
         let asked = messages.map(|message| Asked::read(message.filter(fits)?));
-        self.service.answer_now(&asked, peer)
+        self.service.answer_now(&asked, peer, take);
     }
 
     fn grpc<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {

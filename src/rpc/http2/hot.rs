@@ -74,20 +74,26 @@ impl Hot {
         bodies: [Option<&[u8]>; TOGETHER],
     ) -> [Option<Bytes>; TOGETHER] {
         let messages = bodies.map(|body| unframed(body?));
-        let answers = self.authorize.answer_now(messages, self.peer);
-        answers.map(|answer| Some(self.framed(&answer?)))
+        let (mut answers, written) = ([const { None }; TOGETHER], &mut self.written);
+        self.authorize.answer_now(messages, self.peer, |at, answer| {
+            if let Some(place) = answers.get_mut(at) {
+                *place = Some(framed(&answer, written));
+            }
+        });
+        answers
     }
+}
 
-    fn framed(&mut self, answer: &Answer) -> Bytes {
-        self.written.clear();
-        self.written.resize(FRAME_BYTES, 0);
-        answer.write(&mut self.written);
-        let length = u32::try_from(self.written.len() - FRAME_BYTES).unwrap_or(u32::MAX);
-        if let Some(room) = self.written.get_mut(1..FRAME_BYTES) {
-            room.copy_from_slice(&length.to_be_bytes());
-        }
-        Bytes::copy_from_slice(&self.written)
+/// An answer as gRPC frames it.
+fn framed(answer: &Answer, written: &mut Vec<u8>) -> Bytes {
+    written.clear();
+    written.resize(FRAME_BYTES, 0);
+    answer.write(written);
+    let length = u32::try_from(written.len() - FRAME_BYTES).unwrap_or(u32::MAX);
+    if let Some(room) = written.get_mut(1..FRAME_BYTES) {
+        room.copy_from_slice(&length.to_be_bytes());
     }
+    Bytes::copy_from_slice(written)
 }
 
 /// The message of a body that holds one, not compressed, and nothing else.

@@ -123,7 +123,7 @@ impl Replica {
             .limiter
             .due((applicable, &self.key.profile.domain.name), charge, Take::Yes, now)
             .unwrap();
-        let verdict = self.limiter.decide(&due);
+        let verdict = self.limiter.decide(due);
         let left = verdict.readings().next().map(|(_, reading)| reading.remaining);
         left.filter(|_| verdict.denied.is_none())
     }

@@ -173,7 +173,7 @@ fn answers() -> impl Strategy<Value = Answer> {
     });
     let verdicts = (limits(), vec(readings(), 6), any::<bool>());
     let verdicts = verdicts.prop_map(|(applicable, readings, degraded)| {
-        Verdict::new(&applicable, readings.into(), degraded)
+        Verdict::new(applicable, readings.into(), degraded)
     });
     let parts = (
         decisions(),

@@ -29,6 +29,9 @@ const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
 /// How long a notification may take before we say that none comes.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
+/// The least time between two looks at the log: where many changes follow each other, some are read
+/// together. The first after a while is read at once.
+const SPACING: Duration = Duration::from_millis(4);
 /// The least time between two questions that callers hurry us to.
 const NUDGE_SPACING: Duration = Duration::from_millis(25);
 
@@ -136,6 +139,7 @@ impl Follower {
             *position = Some(applied.clone());
             self.reach(applied.revision, followed.complete.then_some(asked.boot));
             if followed.complete {
+                sleep(SPACING.saturating_sub(clock::boot().since(asked.boot))).await;
                 let before = mode.unwrap_or_else(|| {
                     idle.notify_one();
                     Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX))

@@ -134,8 +134,7 @@ impl Slot {
 }
 
 fn hint(bucket: &Bucket) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = bucket.header.header;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    bucket.header.header.first_chunk().map_or(0, |tags| u64::from_le_bytes(*tags))
 }
 
 impl Default for KeyTable {

@@ -125,16 +125,23 @@ impl LogReader {
         applied: &Position,
         sink: &mut dyn Sink,
     ) -> Result<Followed, StoreError> {
-        if self.head().await? == *applied {
-            return Ok(Followed { reached: applied.clone(), complete: true });
-        }
-        in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??;
-        let head = self.head().await?;
-        let target = head.revision.min(applied.revision.saturating_add(REVISIONS_MAX));
-        let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&target, Type::INT8)];
-        let changes =
-            in_time(STATEMENT_TIME_MAX, self.client.query_typed(CHANGES, &range)).await??;
-        let (reached, what) = check(applied, &head, &changes)?;
+        let last = applied.revision.saturating_add(REVISIONS_MAX);
+        let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&last, Type::INT8)];
+        // sent at once and answered in this order: where a processor is busy, each answer takes long
+        let ((), head, changes) = tokio::try_join!(
+            biased;
+            async { Ok(in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??) },
+            self.head(),
+            async {
+                let changes = self.client.query_typed(CHANGES, &range);
+                Ok(in_time(STATEMENT_TIME_MAX, changes).await??)
+            },
+        )?;
+        let (reached, what) = if head == *applied {
+            (head.clone(), Changed::default())
+        } else {
+            check(applied, &head, &changes)?
+        };
         view_rows::changed(&self.client, &what, sink).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(Followed { complete: reached == head, reached })

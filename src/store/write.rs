@@ -36,10 +36,13 @@ use crate::{
 const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 /// Taking the head's lock comes last before COMMIT, so that other writers wait for one round trip
-/// only; holding it until COMMIT puts revisions in the order of commits.
+/// only; holding it until COMMIT puts revisions in the order of commits. Who waits for a row may be
+/// overtaken, again and again where there are many; who waits for an advisory lock is not.
 const CONCLUDE: &str = "-- write.conclude
-    WITH head AS (
-        UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid()
+    WITH turn AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock(7161820034572)
+    ), head AS (
+        UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid() FROM turn
         RETURNING revision, nonce
     ), change AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $9::text[])

@@ -10,25 +10,40 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    clock::Deadline,
-    model::{id::KeyId, time::Timestamp},
+    clock,
     store::{Store, error::StoreError},
     telemetry::chain,
     usage::Ledger,
 };
 
 const BATCH_KEYS_MAX: usize = 10_000;
+/// How many times as long as a batch took the next one waits: PostgreSQL works a fifth of the time for
+/// this, however many keys are used.
+const PAUSE_FACTOR: u32 = 4;
 /// How often the ledger is gathered: it has room for two million notes.
 const GATHER_INTERVAL: Duration = Duration::from_millis(500);
 /// What the last flush may take when the process ends.
 const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Flushes the ledger at an interval, and once more when told to stop.
+/// Gathers what is noted, flushes it at an interval, and once more when told to stop.
 pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: CancellationToken) {
+    let gathering = async {
+        loop {
+            sleep(GATHER_INTERVAL).await;
+            ledger.gather();
+        }
+    };
+    tokio::select! {
+        () = flush_until(&store, &ledger, interval, &stop) => {}
+        () = gathering => {}
+    }
+}
+
+async fn flush_until(store: &Store, ledger: &Ledger, interval: Duration, stop: &CancellationToken) {
     let mut failing = false;
     let mut dropped = 0;
-    while let Some(()) = stop.run_until_cancelled(wait(&ledger, interval)).await {
-        match (flush(&store, &ledger).await, failing) {
+    while let Some(()) = stop.run_until_cancelled(sleep(interval)).await {
+        match (flush(store, ledger, stop).await, failing) {
             (Ok(()), true) => {
                 info!("last uses are stored again");
                 failing = false;
@@ -44,29 +59,25 @@ pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: Ca
             warn!(dropped, "the ledger of last uses is full; some are lost");
         }
     }
-    match timeout(LAST_FLUSH_TIME_MAX, flush(&store, &ledger)).await {
+    match timeout(LAST_FLUSH_TIME_MAX, flush(store, ledger, stop)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(error = chain(&error), "the last uses are lost"),
         Err(_elapsed) => warn!("the last uses are lost: the database did not answer in time"),
     }
 }
 
-/// Gathers what is noted until the interval is over.
-async fn wait(ledger: &Ledger, interval: Duration) {
-    let end = Deadline::after(interval);
-    while !end.is_over() {
-        sleep(GATHER_INTERVAL.min(end.left())).await;
-        ledger.gather();
-    }
-}
-
-async fn flush(store: &Store, ledger: &Ledger) -> Result<(), StoreError> {
+/// Stores all that was noted. When there is much of it, it leaves PostgreSQL to others most of the time,
+/// unless it is to stop.
+async fn flush(store: &Store, ledger: &Ledger, stop: &CancellationToken) -> Result<(), StoreError> {
     let uses = ledger.drain();
+    let mut pause = Duration::ZERO;
     for (done, batch) in uses.chunks(BATCH_KEYS_MAX).enumerate() {
-        if let Err(error) = store.record_uses(batch).await {
-            let left: Vec<(KeyId, Timestamp)> =
-                uses.iter().skip(done * BATCH_KEYS_MAX).copied().collect();
-            ledger.put_back(left);
+        stop.run_until_cancelled(sleep(pause)).await;
+        let begun = clock::boot();
+        let stored = store.record_uses(batch).await;
+        pause = clock::boot().since(begun) * PAUSE_FACTOR;
+        if let Err(error) = stored {
+            ledger.put_back(uses.get(done * BATCH_KEYS_MAX..).unwrap_or_default());
             return Err(error);
         }
     }

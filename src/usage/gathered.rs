@@ -2,9 +2,8 @@
 //!
 //! They are sorted now and then, which for many keys is some times as quick as to look each up.
 
-use crate::model::{id::KeyId, time::Timestamp};
-
 use super::Note;
+use crate::model::id::KeyId;
 
 /// Keys that were used and not yet flushed, with 24 bytes each: some 50 MB, and as much again while they
 /// are sorted.
@@ -75,6 +74,7 @@ const fn number(id: KeyId) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     #[test]
     fn a_key_that_is_there_stays_when_there_is_no_room_for_others() {

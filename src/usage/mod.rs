@@ -99,8 +99,8 @@ impl Ledger {
     }
 
     /// Puts back what could not be stored.
-    pub fn put_back(&self, uses: Vec<(KeyId, Timestamp)>) {
-        self.drop_notes(lock(&self.gathered).add(&uses));
+    pub fn put_back(&self, uses: &[(KeyId, Timestamp)]) {
+        self.drop_notes(lock(&self.gathered).add(uses));
     }
 
     /// How many notes were lost since the start because the ledger was full.

@@ -49,11 +49,11 @@ fn what_is_put_back_is_drained_again_and_never_turns_a_use_back() {
     let used = key().build();
     ledger.record(&used, NOW);
     let taken = ledger.drain();
-    ledger.put_back(taken.clone());
+    ledger.put_back(&taken);
     assert_eq!(ledger.drain(), taken);
 
     ledger.record(&used, now_plus(3 * SECOND));
-    ledger.put_back(taken);
+    ledger.put_back(&taken);
     let latest = now_plus(3 * SECOND).floor_to_second();
     assert_eq!(ledger.drain(), [(used.id, latest)]);
 }
@@ -83,13 +83,14 @@ fn uses_of_several_threads_are_all_in_the_ledger() {
 fn a_full_ledger_counts_and_drops_new_keys_and_still_knows_its_own() {
     let ledger = Ledger::default();
     let keys = u64::try_from(KEYS_MAX).unwrap();
-    ledger.put_back((0..keys).map(|number| (id(number), now_plus(0))).collect());
+    let all: Vec<_> = (0..keys).map(|number| (id(number), now_plus(0))).collect();
+    ledger.put_back(&all);
     assert_eq!(ledger.dropped(), 0);
 
     let new = key().id(id(keys)).build();
     ledger.record(&new, NOW);
     ledger.gather();
-    ledger.put_back(vec![(id(keys + 1), NOW)]);
+    ledger.put_back(&[(id(keys + 1), NOW)]);
     ledger.record(&key().id(id(3)).build(), now_plus(5 * SECOND));
     let uses = drained(&ledger);
     assert_eq!((uses.len(), ledger.dropped()), (KEYS_MAX, 2));
@@ -136,7 +137,7 @@ proptest! {
             let known = latest.entry(id(number)).or_insert(time.floor_to_second());
             *known = time.floor_to_second().max(*known);
             if failed_flush {
-                ledger.put_back(ledger.drain());
+                ledger.put_back(&ledger.drain());
             }
         }
         prop_assert_eq!(drained(&ledger), latest);

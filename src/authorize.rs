@@ -1,7 +1,7 @@
 //! The hot path, whole: lease, digest, look-up, decision, limits, record. No await, no I/O, and no lock
 //! that is held for more than a few instructions.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     decide::{
@@ -75,7 +75,7 @@ pub struct Outcome {
 }
 
 /// One question about one key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// The key as it was sent.
     pub presented: &'a str,
@@ -83,6 +83,13 @@ pub struct Case<'a> {
     pub question: Question<'a>,
     /// Under which terms.
     pub terms: Terms,
+}
+
+/// Without the key, which is a secret.
+impl fmt::Debug for Case<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("question", &self.question).finish_non_exhaustive()
+    }
 }
 
 impl Outcome {

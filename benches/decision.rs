@@ -28,6 +28,7 @@ use divan::{Bencher, counter::ItemsCount};
 use keyward::replica::TOGETHER;
 use keyward::{
     authorize::{Case, authorize, authorize_together},
+    clock,
     decide::Decision,
     model::{
         secret::{Digest, PresentedKey},
@@ -144,7 +145,7 @@ fn decisions_together(bencher: Bencher<'_, '_>, loaded: &'static Loaded) {
     };
     bencher.counter(ItemsCount::new(RUN)).with_inputs(tokens).bench_local_refs(|tokens| {
         for batch in 0..RUN / 100 {
-            let terms = terms(&question);
+            let terms = terms(&question, clock::now());
             for group in 0..100_usize.div_ceil(TOGETHER) {
                 let cases = std::array::from_fn(|at| {
                     let at = group * TOGETHER + at;
@@ -173,7 +174,8 @@ fn decisions(bencher: Bencher<'_, '_>, loaded: &'static Loaded) {
     bencher.counter(ItemsCount::new(RUN)).with_inputs(tokens).bench_local_refs(|tokens| {
         for at in 0..RUN {
             let token = &tokens[at * 46..(at + 1) * 46];
-            let outcome = authorize(&loaded.hot, token, &question, terms(&question)).unwrap();
+            let outcome =
+                authorize(&loaded.hot, token, &question, terms(&question, clock::now())).unwrap();
             assert_eq!(outcome.decision, Decision::Allow);
             black_box(&outcome);
         }
@@ -188,7 +190,9 @@ fn one_limited_key(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(RUN)).bench(|| {
         for _ in 0..RUN {
             let token = &loaded.tokens[7];
-            black_box(authorize(&loaded.hot, token, &question, terms(&question)).unwrap());
+            black_box(
+                authorize(&loaded.hot, token, &question, terms(&question, clock::now())).unwrap(),
+            );
         }
     });
 }

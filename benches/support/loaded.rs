@@ -9,7 +9,6 @@ use std::{
 
 use keyward::{
     authorize::{Explain, Hot, Record, Terms},
-    clock,
     decide::{Access, Ask, Plane, Question},
     limiter::{
         Charge, Limiter, Sharing,
@@ -20,6 +19,7 @@ use keyward::{
         permission::Permission,
         secret::{Brand, Pepper, PresentedKey},
         shared::DomainRow,
+        time::{BootTime, Now},
         view::KeyRow,
     },
     replica::{Applier, Replica},
@@ -68,7 +68,7 @@ impl Loaded {
     }
 
     fn new(keys: usize, limited: bool) -> Self {
-        let (replica, mut applier) = Replica::new(Duration::from_secs(24 * 60 * 60));
+        let (replica, mut applier) = Replica::new(Duration::MAX);
         let domain = DomainRow { name: "default", enabled: true, route_map: "", limits: "" };
         applier.put_domain(&domain).unwrap();
         let failures = FailureLimit::new(60, Duration::from_secs(60)).unwrap();
@@ -91,7 +91,7 @@ impl Loaded {
         for number in 0..keys {
             loaded.put(number, true);
         }
-        loaded.applier.lock().unwrap().reached(1, Some(clock::boot()));
+        loaded.applier.lock().unwrap().reached(1, Some(BootTime::from_nanos(1)));
         loaded
     }
 
@@ -137,10 +137,10 @@ pub fn question() -> Question<'static> {
     Question { plane: Plane::Data("production"), client, ask: Ask::Access(access) }
 }
 
-/// Terms as the service has them, read now.
-pub fn terms(question: &Question<'_>) -> Terms {
+/// Terms as the service has them.
+pub fn terms(question: &Question<'_>, now: Now) -> Terms {
     Terms {
-        now: clock::now(),
+        now,
         revision_min: 0,
         record: Record::Use,
         explain: Explain::No,

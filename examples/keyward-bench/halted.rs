@@ -85,7 +85,12 @@ mod tests {
         let mut shell = Command::new("sh").args(["-c", "sleep 60; true"]).spawn().unwrap();
         let begun = Instant::now();
         let child = loop {
-            if let [child] = children(shell.id()).unwrap()[..] {
+            // a child that is not `sleep` yet has its parent wait so that it cannot be halted (vfork)
+            let is_sleep = |child: &u32| {
+                let name = fs::read_to_string(format!("/proc/{child}/comm"));
+                name.is_ok_and(|name| name.trim() == "sleep")
+            };
+            if let Some(child) = children(shell.id()).unwrap().into_iter().find(is_sleep) {
                 break child;
             }
             assert!(begun.elapsed() < Duration::from_secs(10));

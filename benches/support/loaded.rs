@@ -1,5 +1,8 @@
 //! A replica in this process, filled with keys whose tokens can be made again from their numbers.
 
+#[path = "../../examples/keyward-bench/tokens.rs"]
+mod tokens;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -24,32 +27,10 @@ use keyward::{
     },
     replica::{Applier, Replica},
 };
+use tokens::token;
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Sets of permissions and route rules that keys share.
 pub const PROFILES: usize = 50;
-
-/// A well-formed token from a number: random to look at, and always the same.
-pub fn token(number: u64) -> String {
-    let mut text = String::from("kw_prod_");
-    let mut state = number;
-    for _ in 0..32 {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        text.push(char::from(BASE62[usize::try_from((mixed ^ (mixed >> 31)) % 62).unwrap()]));
-    }
-    let mut rest = crc32fast::hash(text.as_bytes());
-    let mut checksum = [b'0'; 6];
-    for digit in checksum.iter_mut().rev() {
-        *digit = BASE62[usize::try_from(rest % 62).unwrap()];
-        rest /= 62;
-    }
-    text.extend(checksum.map(char::from));
-    text
-}
 
 /// A replica with keys, and what decides by it.
 pub struct Loaded {

@@ -16,8 +16,9 @@ use keyward::{
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    keys::{PEPPER, digest, id, permissions, profile, route_rules, token},
+    keys::{PEPPER, digest, id, permissions, profile, route_rules},
     signals,
+    tokens::token,
 };
 
 /// COPY runs on so many connections at once.

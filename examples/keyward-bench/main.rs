@@ -29,6 +29,7 @@ mod rounds;
 mod scenarios;
 mod signals;
 mod site;
+mod tokens;
 
 use std::time::Duration;
 

@@ -6,7 +6,8 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
+    "proto/envoy/service/auth/v3/external_auth.proto",
     "proto/keyward/v1/access_admin.proto",
     "proto/keyward/v1/authorize.proto",
     "proto/keyward/v1/key_admin.proto",
@@ -15,7 +16,7 @@ const PROTOS: [&str; 5] = [
 ];
 
 /// Messages that hold a token: prost would print it in `Debug`, `rpc::redact` writes one that does not.
-const SECRET_MESSAGES: [&str; 7] = [
+const SECRET_MESSAGES: [&str; 9] = [
     "keyward.v1.AuthorizeRequest",
     "keyward.v1.BatchAuthorizeRequest",
     "keyward.v1.CreateKeyResponse",
@@ -23,6 +24,8 @@ const SECRET_MESSAGES: [&str; 7] = [
     "keyward.v1.LookupKeyRequest",
     "keyward.v1.ExplainKeyRequest",
     "keyward.v1.RegenerateMyKeyResponse",
+    "envoy.config.core.v3.HeaderValue",
+    "envoy.service.auth.v3.AttributeContext.HttpRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".") // one order, so that equal messages have equal bytes
         .codec_path("crate::rpc::codec::BoundedCodec")
         .skip_debug(SECRET_MESSAGES)
+        .include_file("protos.rs")
         .compile_fds(descriptors)?;
     Ok(())
 }

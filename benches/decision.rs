@@ -151,7 +151,7 @@ fn decisions_together(bencher: Bencher<'_, '_>, loaded: &'static Loaded) {
                     let at = group * TOGETHER + at;
                     let at = (at < 100).then_some(batch * 100 + at)?;
                     let presented = &tokens[at * 46..(at + 1) * 46];
-                    Some(Case { presented, question, terms })
+                    Some(Case { presented: presented.into(), question, terms })
                 });
                 authorize_together(&loaded.hot, &cases, |_, outcome| {
                     let outcome = outcome.unwrap();
@@ -191,7 +191,8 @@ fn one_limited_key(bencher: Bencher<'_, '_>) {
         for _ in 0..RUN {
             let token = &loaded.tokens[7];
             black_box(
-                authorize(&loaded.hot, token, &question, terms(&question, clock::now())).unwrap(),
+                authorize(&loaded.hot, token.as_str(), &question, terms(&question, clock::now()))
+                    .unwrap(),
             );
         }
     });

@@ -45,7 +45,8 @@ fn main() {
         }
         _ => {
             for group in 0..decisions / TOGETHER {
-                let case = |at| Case { presented: token(group * TOGETHER + at), question, terms };
+                let case =
+                    |at| Case { presented: token(group * TOGETHER + at).into(), question, terms };
                 let cases = std::array::from_fn(|at| Some(case(at)));
                 authorize_together(&loaded.hot, &cases, |_, outcome| {
                     black_box(outcome.unwrap());

@@ -13,7 +13,7 @@ mod echo_service;
 use std::{net::SocketAddr, thread};
 
 use keyward::rpc::{
-    listen::{AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, bind},
+    listen::{AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, Opening, bind},
     pb::authorize_server::AuthorizeServer,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -57,6 +57,6 @@ async fn serve(lane: Lane, echo: Echo) {
     let service = AuthorizeServer::new(echo).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
     let serving = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
-        .serve_with_incoming(service, lane.incoming());
+        .serve_with_incoming(service, lane.incoming(Opening::Http2));
     serving.await.unwrap();
 }

@@ -11,7 +11,7 @@ use crate::{
     limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, Wish, failures::Source},
     model::{
         reservation::ReservationId,
-        secret::{Brand, Digest, Pepper, PresentedKey},
+        secret::{Brand, Digest, Pepper, Presented, PresentedKey},
         time::{Now, Timestamp},
         view::KeyView,
     },
@@ -78,7 +78,7 @@ pub struct Outcome {
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// The key as it was sent.
-    pub presented: &'a str,
+    pub presented: Presented<'a>,
     /// What is asked.
     pub question: Question<'a>,
     /// Under which terms.
@@ -101,13 +101,13 @@ impl Outcome {
 
 /// Decides whether the presented key may do what is asked, with knowledge of at least
 /// `revision_min`. `now` must have been read after the request arrived.
-pub fn authorize(
+pub fn authorize<'a>(
     hot: &Hot,
-    presented: &str,
+    presented: impl Into<Presented<'a>>,
     question: &Question<'_>,
     terms: Terms,
 ) -> Result<Outcome, NotReady> {
-    let sought = seek(hot, presented, &terms)?;
+    let sought = seek(hot, presented.into(), &terms)?;
     let settlings = hot.replica.settlings();
     let found = sought.digest().and_then(|digest| hot.replica.get(&digest));
     Ok(judge(hot, sought, (settlings, found), question, terms))
@@ -146,6 +146,7 @@ struct Sought {
 enum SoughtKey {
     Missing,
     Malformed,
+    Several,
     Throttled,
     Digest(Digest),
 }
@@ -154,20 +155,26 @@ impl Sought {
     fn digest(&self) -> Option<Digest> {
         match self.key {
             SoughtKey::Digest(digest) => Some(digest),
-            SoughtKey::Missing | SoughtKey::Malformed | SoughtKey::Throttled => None,
+            SoughtKey::Missing
+            | SoughtKey::Malformed
+            | SoughtKey::Several
+            | SoughtKey::Throttled => None,
         }
     }
 }
 
-fn seek(hot: &Hot, presented: &str, terms: &Terms) -> Result<Sought, NotReady> {
+fn seek(hot: &Hot, presented: Presented<'_>, terms: &Terms) -> Result<Sought, NotReady> {
     let Terms { now, revision_min, source, .. } = terms;
     let knowledge = hot.replica.knowledge(now.boot, *revision_min)?;
     let throttled = source.and_then(|source| hot.limiter.failures.wait(source, now.boot));
-    let key = match PresentedKey::parse(presented, &hot.brand) {
-        _ if presented.is_empty() => SoughtKey::Missing,
-        Err(_malformed) => SoughtKey::Malformed,
-        Ok(_) if throttled.is_some() => SoughtKey::Throttled,
-        Ok(presented) => SoughtKey::Digest(presented.digest(&hot.pepper)),
+    let key = match presented {
+        Presented::Several => SoughtKey::Several,
+        Presented::Text("") => SoughtKey::Missing,
+        Presented::Text(text) => match PresentedKey::parse(text, &hot.brand) {
+            Err(_malformed) => SoughtKey::Malformed,
+            Ok(_) if throttled.is_some() => SoughtKey::Throttled,
+            Ok(presented) => SoughtKey::Digest(presented.digest(&hot.pepper)),
+        },
     };
     Ok(Sought { knowledge, throttled, key })
 }
@@ -185,6 +192,7 @@ fn judge(
         let subject = match (&sought, &found) {
             (SoughtKey::Missing, _) => Subject::Missing,
             (SoughtKey::Malformed, _) => Subject::Malformed,
+            (SoughtKey::Several, _) => Subject::Several,
             (SoughtKey::Throttled, _) => Subject::Throttled,
             (SoughtKey::Digest(_), None) => Subject::Unknown,
             (SoughtKey::Digest(_), Some(key)) => Subject::Known { key, secret_end: key.secret_end },
@@ -211,7 +219,8 @@ fn judge(
         Outcome { decision, key, knowledge, explanation, verdict, retry_after, reservation, due };
     if throttled.is_none()
         && let Some(source) = source
-        && let Decision::Deny(Reason::KeyMalformed | Reason::KeyUnknown) = decision
+        && let Decision::Deny(Reason::KeyMalformed | Reason::KeyAmbiguous | Reason::KeyUnknown) =
+            decision
     {
         hot.limiter.failures.note(source, now.boot);
     }

@@ -2,6 +2,7 @@
 
 pub mod limits;
 mod parse;
+pub mod proxies;
 
 use std::{
     ffi::OsString, fmt, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
@@ -14,6 +15,7 @@ use tokio_postgres::config::SslMode;
 use self::{
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
+    proxies::ProxyArgs,
 };
 use crate::{
     limiter::shared::server::InvalidServer,
@@ -56,6 +58,9 @@ pub struct ServeArgs {
     /// How limits are enforced.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// How to serve proxies.
+    #[command(flatten)]
+    pub proxies: ProxyArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
@@ -72,7 +77,7 @@ pub struct ServeArgs {
     #[arg(long, env = "KEYWARD_NO_MIGRATE", value_parser = BoolishValueParser::new())]
     pub no_migrate: bool,
 
-    /// Where backends ask: services `Authorize` and health
+    /// Where backends and Envoy ask: services `Authorize`, `Authorization` and health
     #[arg(
         long,
         env = "KEYWARD_AUTHORIZE_LISTEN",

@@ -6,7 +6,7 @@
 //! - [`model`]: the nouns. [`decide`]: the order of checks. Both pure.
 //! - [`replica`]: all keys in memory. [`usage`]: which were used. [`authorize`]: the hot path, whole.
 //! - [`store`]: all SQL. [`admin`]: what operators do.
-//! - [`rpc`]: protobuf, statuses, listeners.
+//! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
 //!   [`tasks`], [`telemetry`].
 
@@ -19,6 +19,7 @@ pub mod decide;
 pub mod limiter;
 pub mod model;
 pub mod postgres;
+pub mod proxy;
 pub mod replica;
 pub mod rpc;
 pub mod store;

@@ -39,7 +39,8 @@ impl Server {
         let log = folder.join(format!("{name}.log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
         command.args(["serve", "--authorize-listen", "127.0.0.1:0"]);
-        command.args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--admin-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"]);
+        command.args(["--log-format", "json"]);
         command.args(args);
         match database {
             Some(url) => command.env("DATABASE_URL", url),

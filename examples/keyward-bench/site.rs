@@ -76,6 +76,7 @@ impl Program {
                 "serve",
                 "--authorize-listen=127.0.0.1:0",
                 "--admin-listen=127.0.0.1:0",
+                "--http-listen=127.0.0.1:0",
                 "--log-format=json",
             ],
             Self::Echo { limits: true } | Self::EchoStock { limits: true } => &["--limits"],

@@ -27,7 +27,7 @@ pub fn show_root_key(made: &Opened, service: Option<Addresses>) -> io::Result<()
          export KEYWARD_TOKEN={token}\n",
         made.changed.key.id
     )?;
-    if let Some(Addresses { authorize, admin }) = service {
+    if let Some(Addresses { authorize, admin, .. }) = service {
         writeln!(
             out,
             "Make a key, then ask whether it may (put its token in place of TOKEN):\n\
@@ -49,4 +49,6 @@ pub struct Addresses {
     pub authorize: SocketAddr,
     /// For operators.
     pub admin: SocketAddr,
+    /// For proxies that speak HTTP/1.
+    pub http: SocketAddr,
 }

@@ -188,7 +188,7 @@ async fn run(
     let shared = services.shared.clone();
     let addresses = listeners.addresses();
     let planes = listeners.serve(args, services, &tasks)?;
-    info!(authorize = %addresses.authorize, admin = %addresses.admin, "listening");
+    info!(authorize = %addresses.authorize, admin = %addresses.admin, http = %addresses.http, "listening");
 
     let departure = Departure::default();
     tasks.vital("health", health::watch(health, replica, departure.clone()));

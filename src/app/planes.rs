@@ -1,7 +1,7 @@
-//! The two planes: decisions on threads of their own, one single-threaded runtime each, and
-//! administration on the runtime of everything else. Nothing there can delay a decision.
+//! The two planes: decisions, for backends and proxies, on threads of their own, one single-threaded runtime
+//! each, and administration on the runtime of everything else. Nothing there can delay a decision.
 
-use std::{future::pending, sync::Arc, thread, time::Duration};
+use std::{future::pending, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
 use ring::rand::SystemRandom;
@@ -26,16 +26,19 @@ use crate::{
         access::AccessAdminService,
         admin::KeyAdminService,
         authorize::{AuthorizeServer, AuthorizeService, Door},
+        ext_authz::ExtAuthzServer,
+        forward_auth::ForwardAuth,
         front::Front,
-        http2,
+        http1, http2,
         listen::{
-            ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, bind,
-            server,
+            ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, Opening,
+            bind, server,
         },
         pb::{
             access_admin_server::AccessAdminServer, key_admin_server::KeyAdminServer,
             self_service_server::SelfServiceServer,
         },
+        proxies::ProxyService,
         reached::Reached,
         self_service::SelfServiceService,
     },
@@ -49,8 +52,9 @@ const ADMIN_STREAMS_MAX: u32 = 64;
 /// Bound listeners.
 #[derive(Debug)]
 pub struct Listeners {
-    authorize: std::net::TcpListener,
-    admin: std::net::TcpListener,
+    authorize: TcpListener,
+    admin: TcpListener,
+    http: TcpListener,
     addresses: Addresses,
 }
 
@@ -79,7 +83,7 @@ pub struct Planes {
 }
 
 impl Listeners {
-    /// Takes both addresses.
+    /// Takes all addresses.
     pub fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
         let (authorize, authorize_address) = bind(args.authorize_listen).with_context(|| {
             format!("--authorize-listen (KEYWARD_AUTHORIZE_LISTEN): {}", args.authorize_listen)
@@ -87,8 +91,12 @@ impl Listeners {
         let (admin, admin_address) = bind(args.admin_listen).with_context(|| {
             format!("--admin-listen (KEYWARD_ADMIN_LISTEN): {}", args.admin_listen)
         })?;
-        let addresses = Addresses { authorize: authorize_address, admin: admin_address };
-        Ok(Self { authorize, admin, addresses })
+        let http_listen = args.proxies.http_listen;
+        let (http, http_address) = bind(http_listen)
+            .with_context(|| format!("--http-listen (KEYWARD_HTTP_LISTEN): {http_listen}"))?;
+        let addresses =
+            Addresses { authorize: authorize_address, admin: admin_address, http: http_address };
+        Ok(Self { authorize, admin, http, addresses })
     }
 
     /// Where they listen: with port 0 the system has chosen one.
@@ -96,7 +104,7 @@ impl Listeners {
         self.addresses
     }
 
-    /// Serves on both. Must be called on the control runtime.
+    /// Serves on all. Must be called on the control runtime.
     pub fn serve(
         self,
         args: &ServeArgs,
@@ -113,20 +121,25 @@ impl Listeners {
             random: SystemRandom::new(),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
-        let authorize = AuthorizeServer::new(authorize, AUTHORIZE_MESSAGE_BYTES_MAX);
+        let proxies = ProxyService {
+            authorize: authorize.clone(),
+            settings: Arc::new(args.proxies.settings()),
+            complained: Arc::default(),
+        };
         let health = HealthService::from_health_reporter(services.health.clone());
         let health = HealthServer::new(health);
-        let front = Front { authorize, health: health.clone() };
-        let threads = match args.authorize_threads {
-            Some(threads) => threads.get(),
-            None => thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        let fronts = Fronts {
+            grpc: Front {
+                authorize: AuthorizeServer::new(authorize, AUTHORIZE_MESSAGE_BYTES_MAX),
+                ext_authz: ExtAuthzServer::new(proxies.clone(), AUTHORIZE_MESSAGE_BYTES_MAX),
+                health: health.clone(),
+            },
+            http: http1::Front {
+                forward_auth: ForwardAuth(proxies),
+                health: services.health.clone(),
+            },
         };
-        let limits = Limits {
-            connections_max: args.authorize_connections.get(),
-            streams_max: AUTHORIZE_STREAMS_MAX,
-        };
-        let (acceptor, lanes) = Acceptor::new(self.authorize, threads, limits);
-        let ended = spawn_authorize(acceptor, lanes, &front, limits, (tasks, &stop))?;
+        let ended = serve_decisions((self.authorize, self.http), args, &fronts, (tasks, &stop))?;
 
         let admin_routes = admin_routes(services, explaining, health)?;
         let limits = Limits {
@@ -188,29 +201,55 @@ impl Planes {
     }
 }
 
-/// Starts a thread for each lane; the first also accepts for all. The receiver ends with the last.
-fn spawn_authorize(
-    acceptor: Acceptor,
-    lanes: Vec<Lane>,
-    front: &Front,
-    limits: Limits,
+/// What is served on the deciding threads.
+#[derive(Clone)]
+struct Fronts {
+    grpc: Front,
+    http: http1::Front,
+}
+
+/// Starts the deciding threads, each with a lane of both listeners; the first also accepts for all. The
+/// receiver ends with the last.
+fn serve_decisions(
+    (authorize, http): (TcpListener, TcpListener),
+    args: &ServeArgs,
+    fronts: &Fronts,
     (tasks, stop): (&Tasks, &CancellationToken),
 ) -> anyhow::Result<mpsc::Receiver<()>> {
+    let threads = match args.authorize_threads {
+        Some(threads) => threads.get(),
+        None => thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    let limits = Limits {
+        connections_max: args.authorize_connections.get(),
+        streams_max: AUTHORIZE_STREAMS_MAX,
+    };
+    let http_limits =
+        Limits { connections_max: args.proxies.http_connections.get(), streams_max: 1 };
+    let (acceptor, lanes) = Acceptor::new(authorize, threads, limits);
+    let (http_acceptor, http_lanes) = Acceptor::new(http, threads, http_limits);
     let (alive, ended) = mpsc::channel(1);
-    let mut acceptor = Some(acceptor);
-    for (number, lane) in lanes.into_iter().enumerate() {
+    let mut acceptors = Some((acceptor, http_acceptor));
+    for (number, (lane, http_lane)) in lanes.into_iter().zip(http_lanes).enumerate() {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let alarm = tasks.alarm("authorize listener", stop);
-        let (front, stop, alive) = (front.clone(), stop.clone(), alive.clone());
-        let accepting = acceptor.take();
+        let (fronts, stop, alive) = (fronts.clone(), stop.clone(), alive.clone());
+        let accepting = acceptors.take();
         let run = move || {
+            let serving = async {
+                tokio::join!(
+                    http2::serve(lane, &fronts.grpc, limits),
+                    http1::serve(http_lane, &fronts.http)
+                )
+            };
             runtime.block_on(async {
-                let serving = http2::serve(lane, &front, limits);
                 match accepting {
-                    Some(acceptor) => {
-                        tokio::join!(acceptor.run(stop), serving);
+                    Some((acceptor, http)) => {
+                        tokio::join!(acceptor.run(stop.clone()), http.run(stop), serving);
                     }
-                    None => serving.await,
+                    None => {
+                        serving.await;
+                    }
                 }
             });
             drop((alive, alarm));
@@ -232,8 +271,11 @@ async fn guarded(work: impl Future<Output = ()>, alarm: Alarm) {
 /// Serves the connections of the admin listener until there are no more to come, then lets the open ones end.
 async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
     // the end of the lane is the signal; the future only tells tonic to be graceful about it
-    let serving =
-        server(limits).serve_with_incoming_shutdown(routes.prepare(), lane.incoming(), pending());
+    let serving = server(limits).serve_with_incoming_shutdown(
+        routes.prepare(),
+        lane.incoming(Opening::Http2),
+        pending(),
+    );
     if let Err(failure) = serving.await {
         error!(error = chain(&failure), "a listener ended");
     }
@@ -246,8 +288,9 @@ fn reflection() -> ReflectionBuilder<'static> {
         .with_service_name(SelfServiceServer::<SelfServiceService>::NAME)
         .with_service_name(AuthorizeServer::NAME)
         .with_service_name(HealthServer::<HealthService>::NAME)
+        // so that clients can show the details of errors; before ours, since of two files of one name the
+        // first counts, and of google.rpc we have a part
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // so that clients can show the details of errors
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

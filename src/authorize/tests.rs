@@ -370,7 +370,7 @@ proptest! {
         };
         let wall = Timestamp::from_micros(now);
         let now = Now { wall, ..NOW_ON_BOTH_CLOCKS };
-        let outcome = authorize(&hot, &presented, &question, Terms { now, ..TERMS }).unwrap();
+        let outcome = authorize(&hot, &*presented, &question, Terms { now, ..TERMS }).unwrap();
         prop_assert_ne!(outcome.decision, Decision::Allow);
         prop_assert!(outcome.key.is_none() && hot.ledger.drain().is_empty());
     }

@@ -49,6 +49,9 @@ pub fn explain(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) ->
         Subject::Malformed => {
             return unknown(Reason::KeyMalformed, "its form or checksum is wrong");
         }
+        Subject::Several => {
+            return unknown(Reason::KeyAmbiguous, "more than one key was given");
+        }
         Subject::Throttled => {
             return unknown(Reason::FailuresThrottled, "too many tries from there have failed");
         }

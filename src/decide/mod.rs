@@ -18,6 +18,8 @@ pub enum Subject<'a> {
     Missing,
     /// What was given cannot be a key.
     Malformed,
+    /// More than one was given.
+    Several,
     /// Too many tries from there have failed, so that this one is not looked at.
     Throttled,
     /// No key has this secret.
@@ -92,6 +94,8 @@ pub enum Reason {
     KeyMissing,
     /// What was given cannot be a key.
     KeyMalformed,
+    /// More than one key was given.
+    KeyAmbiguous,
     /// Too many tries from there have failed.
     FailuresThrottled,
     /// There is no such key on this plane.
@@ -125,11 +129,36 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What programs match on.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyMissing => "KEY_MISSING",
+            Self::KeyMalformed => "KEY_MALFORMED",
+            Self::KeyAmbiguous => "KEY_AMBIGUOUS",
+            Self::KeyUnknown => "KEY_UNKNOWN",
+            Self::KeyInactive => "KEY_INACTIVE",
+            Self::KeyExpired => "KEY_EXPIRED",
+            Self::KeyNotYetValid => "KEY_NOT_YET_VALID",
+            Self::UserDisabled => "USER_DISABLED",
+            Self::DomainDisabled => "DOMAIN_DISABLED",
+            Self::EnvironmentMismatch => "ENVIRONMENT_MISMATCH",
+            Self::AddressDenied => "ADDRESS_DENIED",
+            Self::CustomerDenied => "CUSTOMER_DENIED",
+            Self::RouteDenied => "ROUTE_DENIED",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::FailuresThrottled => "FAILURES_THROTTLED",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::QuotaExhausted => "QUOTA_EXHAUSTED",
+            Self::ConcurrencyExceeded => "CONCURRENCY_EXCEEDED",
+        }
+    }
+
     /// What the denial means in HTTP.
     pub const fn http_status(self) -> u16 {
         match self {
             Self::KeyMissing
             | Self::KeyMalformed
+            | Self::KeyAmbiguous
             | Self::KeyUnknown
             | Self::KeyInactive
             | Self::KeyExpired
@@ -210,6 +239,7 @@ pub fn decide(subject: Subject<'_>, question: &Question<'_>, now: Timestamp) -> 
     let (key, secret_end) = match subject {
         Subject::Missing => return Decision::Deny(Reason::KeyMissing),
         Subject::Malformed => return Decision::Deny(Reason::KeyMalformed),
+        Subject::Several => return Decision::Deny(Reason::KeyAmbiguous),
         Subject::Throttled => return Decision::Deny(Reason::FailuresThrottled),
         Subject::Unknown => return Decision::Deny(Reason::KeyUnknown),
         Subject::Known { key, secret_end } => (key, secret_end),

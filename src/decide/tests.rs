@@ -14,9 +14,10 @@ mod golden;
 mod oracle;
 mod properties;
 
-const REASONS: [Reason; 13] = [
+const REASONS: [Reason; 14] = [
     Reason::KeyMissing,
     Reason::KeyMalformed,
+    Reason::KeyAmbiguous,
     Reason::KeyUnknown,
     Reason::KeyInactive,
     Reason::KeyExpired,

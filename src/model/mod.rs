@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 pub mod group;
 pub mod id;
 pub mod key;
+pub mod key_source;
 pub mod label;
 pub mod limit;
 pub mod list;

@@ -45,6 +45,27 @@ impl Brand {
     }
 }
 
+/// What a caller sent as its key.
+#[derive(Clone, Copy)]
+pub enum Presented<'a> {
+    /// A text, or nothing if that is empty.
+    Text(&'a str),
+    /// More than one, of which none is chosen.
+    Several,
+}
+
+impl<'a> From<&'a str> for Presented<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented(..)")
+    }
+}
+
 /// A key as the caller sent it. Its text leaves this type only as a digest.
 pub struct PresentedKey<'a>(&'a str);
 

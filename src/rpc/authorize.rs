@@ -84,6 +84,15 @@ impl AuthorizeService {
         self.finish(&case, asker, outcome).await
     }
 
+    /// Answers a proxy that asks from there.
+    pub(in crate::rpc) async fn answer_proxy(
+        &self,
+        parts: &AuthorizeParts<'_>,
+        peer: Option<IpAddr>,
+    ) -> Result<Answer, Status> {
+        self.answer(parts, &Asker { call: None, peer }).await
+    }
+
     /// The answer that a decision leads to. If the replica is behind what is wanted, it decides once more
     /// when it is not, or time is up.
     async fn finish(

@@ -13,9 +13,10 @@ use crate::{clock, replica::Replica, rpc::pb};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The services that health is asked for; the empty name stands for the whole process.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     super::authorize::AuthorizeServer::NAME,
+    super::ext_authz::ExtAuthzServer::NAME,
     pb::key_admin_server::KeyAdminServer::<super::admin::KeyAdminService>::NAME,
     pb::access_admin_server::AccessAdminServer::<super::access::AccessAdminService>::NAME,
     pb::self_service_server::SelfServiceServer::<super::self_service::SelfServiceService>::NAME,

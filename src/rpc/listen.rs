@@ -52,8 +52,6 @@ pub(in crate::rpc) const RESET_STREAMS_MAX: usize = 64;
 pub(in crate::rpc) const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// Until a new connection has said how it begins.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
-/// How every HTTP/2 connection begins: `PRI * HTTP/2.0` and so on.
-const PREFACE_BYTES: usize = 24;
 /// How often a full listener says so.
 const FULL_LOG_EVERY: Duration = Duration::from_secs(1);
 pub(in crate::rpc) const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -87,6 +85,24 @@ pub fn bind(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
+/// How connections begin.
+#[derive(Clone, Copy, Debug)]
+pub enum Opening {
+    /// With the preface of HTTP/2: `PRI * HTTP/2.0` and so on, 24 bytes.
+    Http2,
+    /// With the first byte of a request of HTTP/1.
+    Http1,
+}
+
+impl Opening {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Http2 => 24,
+            Self::Http1 => 1,
+        }
+    }
+}
+
 /// Where accepted connections go: one lane for each runtime that serves them.
 #[derive(Debug)]
 pub struct Lane(mpsc::Receiver<Accepted>);
@@ -100,11 +116,12 @@ struct Accepted {
 
 impl Lane {
     /// The connections of this lane, on the runtime that polls them.
-    pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> {
-        ReceiverStream::new(self.0).map(|accepted| {
+    pub fn incoming(self, opening: Opening) -> impl Stream<Item = io::Result<Connection>> {
+        ReceiverStream::new(self.0).map(move |accepted| {
             let stream = TcpStream::from_std(accepted.stream)?;
             let silence = Some(Box::pin(sleep(SILENCE_TIME_MAX)));
-            Ok(Connection { stream, silence, heard: 0, _permit: accepted.permit })
+            let unheard = opening.bytes();
+            Ok(Connection { stream, silence, unheard, _permit: accepted.permit })
         })
     }
 }
@@ -199,10 +216,10 @@ impl Dealer {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Until the preface is there: HTTP/2 itself has no limit before it, and its own pings after.
+    /// Until the opening is there: protocols have limits of their own after it.
     silence: Option<Pin<Box<Sleep>>>,
-    /// How much has arrived of the preface.
-    heard: usize,
+    /// How much is missing of the opening.
+    unheard: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -224,8 +241,8 @@ impl AsyncRead for Connection {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if let Some(silence) = &mut this.silence {
-            this.heard += buffer.filled().len() - before;
-            if this.heard >= PREFACE_BYTES {
+            this.unheard = this.unheard.saturating_sub(buffer.filled().len() - before);
+            if this.unheard == 0 {
                 this.silence = None;
             } else if read.is_pending() && silence.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

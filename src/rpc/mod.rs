@@ -8,26 +8,35 @@ pub mod authorize;
 mod caller;
 pub mod codec;
 mod convert;
+pub mod ext_authz;
+pub mod forward_auth;
 pub mod front;
 pub mod health;
+pub mod http1;
 pub mod http2;
 pub mod listen;
+pub mod proxies;
 pub mod reached;
 mod redact;
 pub mod self_service;
+mod service;
 mod status;
 pub mod wire;
 
-/// The generated messages, services and clients of `keyward.v1`.
+/// The generated messages, services and clients, by their packages.
 #[expect(unused_qualifications, reason = "generated")]
 #[expect(clippy::pedantic, reason = "generated")]
 #[expect(clippy::allow_attributes, reason = "generated")]
 #[expect(clippy::allow_attributes_without_reason, reason = "generated")]
 #[expect(clippy::as_conversions, reason = "generated")]
 #[expect(clippy::clone_on_ref_ptr, reason = "generated")]
-pub mod pb {
-    tonic::include_proto!("keyward.v1");
+#[expect(unreachable_pub, reason = "generated")]
+#[expect(missing_docs, reason = "the modules are packages")]
+mod protos {
+    include!(concat!(env!("OUT_DIR"), "/protos.rs"));
 }
+
+pub use protos::{envoy, google, keyward::v1 as pb};
 
 /// All files of `proto/`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyward_descriptor.bin"));

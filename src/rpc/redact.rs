@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use crate::rpc::pb;
+use crate::rpc::{
+    envoy::{config::core::v3::HeaderValue, service::auth::v3::attribute_context::HttpRequest},
+    pb,
+};
 
 macro_rules! redacted {
-    ($($message:ident),*) => {$(
-        impl fmt::Debug for pb::$message {
+    ($($message:path),*) => {$(
+        impl fmt::Debug for $message {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($message), "(..)"))
             }
@@ -15,11 +18,13 @@ macro_rules! redacted {
 }
 
 redacted!(
-    AuthorizeRequest,
-    BatchAuthorizeRequest,
-    CreateKeyResponse,
-    RegenerateKeyResponse,
-    LookupKeyRequest,
-    ExplainKeyRequest,
-    RegenerateMyKeyResponse
+    pb::AuthorizeRequest,
+    pb::BatchAuthorizeRequest,
+    pb::CreateKeyResponse,
+    pb::RegenerateKeyResponse,
+    pb::LookupKeyRequest,
+    pb::ExplainKeyRequest,
+    pb::RegenerateMyKeyResponse,
+    HeaderValue,
+    HttpRequest
 );

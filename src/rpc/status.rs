@@ -14,8 +14,9 @@ use crate::{
     decide::Reason,
     limiter::shared::Away,
     model::{key::Refusal, record::Kind},
+    proxy::refusal::Meaning,
     replica::lease::NotReady,
-    rpc::convert::reason_to_pb,
+    rpc::google,
     store::error::StoreError,
     telemetry::chain,
 };
@@ -115,7 +116,7 @@ pub(super) fn too_often(reason: Reason, retry_after: Option<Duration>) -> Status
         }
         _ => "the limits of the key are used up; try again later",
     };
-    let mut details = details(name_of(reason));
+    let mut details = details(reason.name());
     if retry_after.is_some() {
         details.set_retry_info(retry_after);
     }
@@ -155,15 +156,9 @@ pub(super) fn no_randomness() -> Status {
     internal("the system has no randomness")
 }
 
-/// What programs match on.
-fn name_of(reason: Reason) -> &'static str {
-    let name = reason_to_pb(reason).as_str_name();
-    name.strip_prefix("REASON_").unwrap_or(name)
-}
-
 /// No key, or not one that is good for this service.
 pub(super) fn unauthenticated(reason: Reason) -> Status {
-    let name = name_of(reason);
+    let name = reason.name();
     let message = match reason {
         Reason::KeyMissing => "send a key as metadata `authorization: Bearer <token>`",
         _ => "the key is not good here",
@@ -257,6 +252,13 @@ fn store(error: &StoreError) -> Status {
         | StoreError::ServerTooOld { .. }
         | StoreError::Refused(_) => internal(&chain(error)),
     }
+}
+
+/// What Envoy looks at: success lets a request pass, and nothing else does. The code of a refusal is never
+/// that of success.
+pub(super) fn of_check(refused: Option<Meaning>) -> google::rpc::Status {
+    let code = refused.map_or(0, Meaning::grpc_code);
+    google::rpc::Status { code: code.into(), message: String::new() }
 }
 
 /// Something that must not be: the caller gets an id, the log the words.

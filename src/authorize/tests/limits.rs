@@ -88,6 +88,18 @@ fn who_fails_too_often_is_throttled_with_good_keys_too() {
 }
 
 #[test]
+fn several_keys_are_ambiguous_and_count_as_a_failed_try() {
+    let token = token();
+    let (hot, _applier) = hot(&[opened_by(&token)]);
+    let hot = throttling(hot, 1);
+    let terms = Terms { source: Some(source()), ..TERMS };
+    let outcome = authorize(&hot, Presented::Several, &question(DATA), terms).unwrap();
+    assert_tells_nothing(&hot, &outcome, Reason::KeyAmbiguous);
+    let outcome = authorize(&hot, token.reveal(), &question(DATA), terms).unwrap();
+    assert_eq!(outcome.decision, Decision::Deny(Reason::FailuresThrottled));
+}
+
+#[test]
 fn a_malformed_key_is_called_so_also_when_it_is_throttled() {
     let token = token();
     let (hot, _applier) = hot(&[opened_by(&token)]);

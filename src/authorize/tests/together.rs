@@ -83,7 +83,7 @@ proptest! {
         let question = question(DATA);
         for about in about.chunks(TOGETHER) {
             let cases: [Option<Case<'_>>; TOGETHER] = std::array::from_fn(|at| {
-                Some(Case { presented: keys.text(about[at])?, question, terms })
+                Some(Case { presented: keys.text(about[at])?.into(), question, terms })
             });
             let mut together = [const { None }; TOGETHER];
             authorize_together(&one, &cases, |at, outcome| together[at] = Some(outcome));

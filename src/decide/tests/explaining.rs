@@ -129,6 +129,7 @@ fn without_a_key_nothing_but_that_is_explained() {
     for (subject, reason) in [
         (Subject::Missing, Reason::KeyMissing),
         (Subject::Malformed, Reason::KeyMalformed),
+        (Subject::Several, Reason::KeyAmbiguous),
         (Subject::Unknown, Reason::KeyUnknown),
     ] {
         let explanation = explain(subject, &case, NOW);

@@ -6,32 +6,10 @@ use super::*;
 
 const GOLDEN: &str = include_str!("../../../tests/golden/decisions.txt");
 
-fn reason_name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::KeyMissing => "KEY_MISSING",
-        Reason::KeyMalformed => "KEY_MALFORMED",
-        Reason::KeyUnknown => "KEY_UNKNOWN",
-        Reason::KeyInactive => "KEY_INACTIVE",
-        Reason::KeyExpired => "KEY_EXPIRED",
-        Reason::KeyNotYetValid => "KEY_NOT_YET_VALID",
-        Reason::UserDisabled => "USER_DISABLED",
-        Reason::DomainDisabled => "DOMAIN_DISABLED",
-        Reason::EnvironmentMismatch => "ENVIRONMENT_MISMATCH",
-        Reason::AddressDenied => "ADDRESS_DENIED",
-        Reason::CustomerDenied => "CUSTOMER_DENIED",
-        Reason::RouteDenied => "ROUTE_DENIED",
-        Reason::PermissionDenied => "PERMISSION_DENIED",
-        Reason::FailuresThrottled => "FAILURES_THROTTLED",
-        Reason::RateLimited => "RATE_LIMITED",
-        Reason::QuotaExhausted => "QUOTA_EXHAUSTED",
-        Reason::ConcurrencyExceeded => "CONCURRENCY_EXCEEDED",
-    }
-}
-
 fn shown(decision: Decision) -> String {
     match decision {
         Decision::Allow => "ALLOW".into(),
-        Decision::Deny(reason) => format!("{} {}", reason.http_status(), reason_name(reason)),
+        Decision::Deny(reason) => format!("{} {}", reason.http_status(), reason.name()),
     }
 }
 
@@ -85,6 +63,7 @@ fn no_key_lines(text: &mut String) {
     let subjects = [
         ("missing", Subject::Missing),
         ("malformed", Subject::Malformed),
+        ("several", Subject::Several),
         ("unknown", Subject::Unknown),
     ];
     for (name, subject) in subjects {

@@ -10,18 +10,16 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use tonic::{
-    body::Body,
-    codegen::Service,
-    server::{Grpc, NamedService},
-};
+use tonic::{body::Body, codegen::Service, server::NamedService};
 
 use super::AuthorizeService;
 use crate::{
     replica::TOGETHER,
     rpc::{
         codec::BoundedCodec,
-        pb, status,
+        pb,
+        service::{Method, grpc},
+        status,
         wire::{
             answer::Answer,
             codec::{Batch, One, WireCodec},
@@ -65,35 +63,31 @@ impl AuthorizeServer {
         self.service.answer_now(&asked, peer, take);
     }
 
-    fn grpc<C: tonic::codec::Codec>(&self, codec: C) -> Grpc<C> {
-        Grpc::new(codec).max_decoding_message_size(self.message_bytes_max)
-    }
-
     /// Answers a request, or refuses it.
     pub async fn respond(self, request: Request<Body>) -> Response<Body> {
-        let service = &self.service;
+        let (service, bytes_max) = (&self.service, self.message_bytes_max);
         match request.uri().path() {
             Self::UNARY => {
                 let service = Arc::clone(service);
                 let method = Method(move |request| Arc::clone(&service).authorize(request));
-                self.grpc(WireCodec::<One>::default()).unary(method, request).await
+                grpc(WireCodec::<One>::default(), bytes_max).unary(method, request).await
             }
             "/keyward.v1.Authorize/BatchAuthorize" => {
                 let service = Arc::clone(service);
                 let method = Method(move |request| Arc::clone(&service).batch_authorize(request));
-                self.grpc(WireCodec::<Batch>::default()).unary(method, request).await
+                grpc(WireCodec::<Batch>::default(), bytes_max).unary(method, request).await
             }
             "/keyward.v1.Authorize/StreamAuthorize" => {
                 let service = Arc::clone(service);
                 let method =
                     Method(move |request| ready(Arc::clone(&service).stream_authorize(request)));
-                self.grpc(WireCodec::<One>::default()).streaming(method, request).await
+                grpc(WireCodec::<One>::default(), bytes_max).streaming(method, request).await
             }
             "/keyward.v1.Authorize/Settle" => {
                 let service = Arc::clone(service);
                 let method = Method(move |request| Arc::clone(&service).settle(request));
                 let codec = BoundedCodec::<pb::SettleResponse, pb::SettleRequest>::default();
-                self.grpc(codec).unary(method, request).await
+                grpc(codec, bytes_max).unary(method, request).await
             }
             _ => status::no_such_method().into_http(),
         }
@@ -116,26 +110,5 @@ impl Service<Request<Body>> for AuthorizeServer {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let answering = self.clone().respond(request);
         Box::pin(async { Ok(answering.await) })
-    }
-}
-
-/// A function as what tonic calls for a method.
-struct Method<F>(F);
-
-impl<F, Q, W, A, E> Service<Q> for Method<F>
-where
-    F: FnMut(Q) -> W,
-    W: Future<Output = Result<A, E>>,
-{
-    type Response = A;
-    type Error = E;
-    type Future = W;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), E>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Q) -> W {
-        (self.0)(request)
     }
 }

@@ -8,7 +8,10 @@ use super::{Violations, duration_from_pb};
 use crate::{
     authorize::{Explain, Record},
     decide::{Access, Ask, Plane, Question, Reason},
-    model::{name::EnvironmentName, permission::Permission, reservation::ReservationId},
+    model::{
+        name::EnvironmentName, permission::Permission, reservation::ReservationId,
+        secret::Presented,
+    },
     rpc::{pb, wire::read::Asked},
 };
 
@@ -21,7 +24,7 @@ const RESERVATION_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A parsed request, borrowed from its message. It has no `Debug`: it holds a key.
 pub(in crate::rpc) struct AuthorizeParts<'a> {
-    pub(in crate::rpc) presented: &'a str,
+    pub(in crate::rpc) presented: Presented<'a>,
     pub(in crate::rpc) question: Question<'a>,
     pub(in crate::rpc) revision_min: i64,
     pub(in crate::rpc) record: Record,
@@ -91,7 +94,7 @@ fn parse<'a>(request: &Asked<'a>) -> Option<AuthorizeParts<'a>> {
         (_, Some(_)) => return None,
     };
     Some(AuthorizeParts {
-        presented: request.key,
+        presented: request.key.into(),
         question: Question { plane: Plane::Data(request.environment), client, ask },
         revision_min: request.min_revision,
         record,
@@ -179,6 +182,7 @@ pub(in crate::rpc) const fn reason_to_pb(reason: Reason) -> pb::Reason {
     match reason {
         Reason::KeyMissing => pb::Reason::KeyMissing,
         Reason::KeyMalformed => pb::Reason::KeyMalformed,
+        Reason::KeyAmbiguous => pb::Reason::KeyAmbiguous,
         Reason::KeyUnknown => pb::Reason::KeyUnknown,
         Reason::KeyInactive => pb::Reason::KeyInactive,
         Reason::KeyExpired => pb::Reason::KeyExpired,

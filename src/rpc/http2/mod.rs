@@ -20,7 +20,8 @@ use crate::{
     rpc::{
         front::Front,
         listen::{
-            CONNECTION_AGE_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIME_MAX, Lane, Limits, REQUEST_TIME_MAX,
+            CONNECTION_AGE_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIME_MAX, Lane, Limits, Opening,
+            REQUEST_TIME_MAX,
         },
     },
     telemetry::chain,
@@ -68,7 +69,7 @@ impl Common {
 /// Serves the connections of a lane until there are no more to come, then lets the open ones end.
 pub async fn serve(lane: Lane, front: &Front, limits: Limits) {
     let common = Common::new(front, limits.streams_max, TIMES);
-    let mut incoming = pin!(lane.incoming());
+    let mut incoming = pin!(lane.incoming(Opening::Http2));
     while let Some(accepted) = incoming.next().await {
         match accepted {
             Ok(stream) => {

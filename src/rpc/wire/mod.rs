@@ -9,4 +9,4 @@ pub mod read;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::rpc) mod tests;

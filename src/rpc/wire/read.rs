@@ -105,7 +105,7 @@ impl<'a> Asked<'a> {
 }
 
 /// What a field holds.
-enum Value<'a> {
+pub(in crate::rpc) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// Four or eight bytes, of which none of our fields is.
@@ -113,11 +113,11 @@ enum Value<'a> {
 }
 
 /// What is left of a message.
-struct Rest<'a>(&'a [u8]);
+pub(in crate::rpc) struct Rest<'a>(pub(in crate::rpc) &'a [u8]);
 
 impl<'a> Rest<'a> {
     /// The next field; `None` if it is for prost to read.
-    fn field(&mut self) -> Option<(u64, Value<'a>)> {
+    pub(in crate::rpc) fn field(&mut self) -> Option<(u64, Value<'a>)> {
         let key = self.number().filter(|key| (8..=KEY_MAX).contains(key))?;
         let value = match key & 7 {
             NUMBER => Value::Number(self.number()?),

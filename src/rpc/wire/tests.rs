@@ -1,4 +1,4 @@
 //! Against prost: what is read and what is written is the same.
 
-mod answers;
+pub(in crate::rpc) mod answers;
 mod requests;

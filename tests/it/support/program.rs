@@ -22,7 +22,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
 
 /// Lets a command listen where nobody else does, unless its arguments say where.
 pub(crate) fn anywhere(command: &mut Command) {
-    for listener in ["KEYWARD_AUTHORIZE_LISTEN", "KEYWARD_ADMIN_LISTEN"] {
+    for listener in ["AUTHORIZE", "ADMIN", "HTTP"].map(|it| format!("KEYWARD_{it}_LISTEN")) {
         command.env(listener, "127.0.0.1:0");
     }
 }

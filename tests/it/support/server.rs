@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) authorize: SocketAddr,
     /// Where it is administered.
     pub(crate) admin: SocketAddr,
+    /// Where proxies ask that speak HTTP/1.
+    pub(crate) http: SocketAddr,
 }
 
 impl Server {
@@ -72,7 +74,8 @@ impl Server {
             .spawn()
             .unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, log, root_token, authorize: nowhere, admin: nowhere };
+        let mut server =
+            Self { child, log, root_token, authorize: nowhere, admin: nowhere, http: nowhere };
         let listening = eventually("the server listens", async || {
             if let Some(status) = server.child.try_wait().unwrap() {
                 panic!("the server ended with {status}:\n{}", server.logged());
@@ -86,6 +89,7 @@ impl Server {
         };
         server.authorize = address("authorize");
         server.admin = address("admin");
+        server.http = address("http");
         server
     }
 

@@ -107,14 +107,29 @@ fn answer_to_pb(answer: &Answer) -> pb::AuthorizeResponse {
     response
 }
 
+const REASONS: [Reason; 18] = [
+    Reason::KeyMissing,
+    Reason::KeyMalformed,
+    Reason::KeyAmbiguous,
+    Reason::FailuresThrottled,
+    Reason::KeyUnknown,
+    Reason::KeyInactive,
+    Reason::KeyExpired,
+    Reason::KeyNotYetValid,
+    Reason::UserDisabled,
+    Reason::DomainDisabled,
+    Reason::EnvironmentMismatch,
+    Reason::AddressDenied,
+    Reason::CustomerDenied,
+    Reason::RouteDenied,
+    Reason::PermissionDenied,
+    Reason::RateLimited,
+    Reason::QuotaExhausted,
+    Reason::ConcurrencyExceeded,
+];
+
 fn decisions() -> impl Strategy<Value = Decision> {
-    select(vec![
-        Decision::Allow,
-        Decision::Deny(Reason::KeyMissing),
-        Decision::Deny(Reason::AddressDenied),
-        Decision::Deny(Reason::RateLimited),
-        Decision::Deny(Reason::ConcurrencyExceeded),
-    ])
+    prop_oneof![1 => Just(Decision::Allow), 3 => select(&REASONS).prop_map(Decision::Deny)]
 }
 
 fn keys() -> impl Strategy<Value = KeyBuilder> {
@@ -166,7 +181,8 @@ fn explanations() -> impl Strategy<Value = Explanation> {
     )
 }
 
-fn answers() -> impl Strategy<Value = Answer> {
+/// All that can be answered, and more.
+pub(in crate::rpc) fn answers() -> impl Strategy<Value = Answer> {
     let reservations = (any::<[u8; 16]>(), any::<i32>()).prop_map(|(random, end)| {
         let text = format!("rsv_{:032x}", u128::from_be_bytes(random));
         (ReservationId::parse(&text).unwrap(), Timestamp::from_micros(i64::from(end) * 999_983))

@@ -1,5 +1,6 @@
 //! Settings: flags and environment variables, checked once.
 
+pub mod envoy;
 pub mod limits;
 mod parse;
 pub mod proxies;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use tokio_postgres::config::SslMode;
 
 use self::{
+    envoy::EnvoyCommand,
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
     proxies::ProxyArgs,
@@ -43,6 +45,9 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Make another root admin key, for when the first is lost, and print its token
     Bootstrap(BootstrapArgs),
+    /// Look through an Envoy configuration, or print one to begin with
+    #[command(subcommand)]
+    Envoy(EnvoyCommand),
 }
 
 /// Settings of `keyward serve`.

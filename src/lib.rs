@@ -7,6 +7,7 @@
 //! - [`replica`]: all keys in memory. [`usage`]: which were used. [`authorize`]: the hot path, whole.
 //! - [`store`]: all SQL. [`admin`]: what operators do.
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
+//! - [`envoy`]: checks configurations of Envoy.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
 //!   [`tasks`], [`telemetry`].
 
@@ -16,6 +17,7 @@ pub mod authorize;
 pub mod clock;
 pub mod config;
 pub mod decide;
+pub mod envoy;
 pub mod limiter;
 pub mod model;
 pub mod postgres;

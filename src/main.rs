@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use keyward::{
-    app::{self, commands, database::DatabaseError},
+    app::{
+        self, commands,
+        database::DatabaseError,
+        envoy::{self, CheckError, Outcome},
+    },
     config::{Cli, Command, InvalidSetting, LogArgs, ServeArgs},
     postgres::PostgresError,
-    telemetry::{self, chain},
+    telemetry::{self, LogFormat, chain},
 };
 use tracing::error;
 
@@ -24,16 +28,19 @@ fn main() -> ExitCode {
         // without arguments, but with what the environment sets
         Command::Serve(Box::new(ServeArgs::parse_from(["keyward"])))
     });
-    let LogArgs { log_level, log_format } = match &command {
-        Command::Serve(args) => &args.log,
-        Command::Migrate(args) => &args.log,
-        Command::Bootstrap(args) => &args.log,
+    let (log_level, log_format) = match &command {
+        Command::Serve(args) => log_of(&args.log),
+        Command::Migrate(args) => log_of(&args.log),
+        Command::Bootstrap(args) => log_of(&args.log),
+        // says why it fails, and nothing else
+        Command::Envoy(_) => ("error", LogFormat::Text),
     };
-    if let Err(invalid) = telemetry::start(log_level, *log_format) {
+    if let Err(invalid) = telemetry::start(log_level, log_format) {
         Cli::command().error(ErrorKind::ValueValidation, chain(&invalid)).exit();
     }
     match run(&command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::FAILURE,
         Err(failure) => {
             error!(error = format!("{failure:#}"), "failed");
             exit_code(&failure)
@@ -47,15 +54,23 @@ fn exit_code(failure: &anyhow::Error) -> ExitCode {
             ExitCode::from(EXIT_NO_POSTGRES)
         }
         Some(DatabaseError::Setting(_)) => ExitCode::from(EXIT_USAGE),
-        _ if failure.is::<InvalidSetting>() => ExitCode::from(EXIT_USAGE),
+        _ if failure.is::<InvalidSetting>() || failure.is::<CheckError>() => {
+            ExitCode::from(EXIT_USAGE)
+        }
         _ => ExitCode::FAILURE,
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Serve(args) => app::serve(args),
-        Command::Migrate(args) => commands::migrate(args),
-        Command::Bootstrap(args) => commands::bootstrap(args),
+        Command::Serve(args) => app::serve(args)?,
+        Command::Migrate(args) => commands::migrate(args)?,
+        Command::Bootstrap(args) => commands::bootstrap(args)?,
+        Command::Envoy(command) => return envoy::run(command),
     }
+    Ok(Outcome::Good)
+}
+
+fn log_of(log: &LogArgs) -> (&str, LogFormat) {
+    (&log.log_level, log.log_format)
 }

@@ -7,6 +7,7 @@
 pub mod banner;
 pub mod commands;
 pub mod database;
+pub mod envoy;
 pub mod planes;
 
 use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};

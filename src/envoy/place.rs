@@ -1,0 +1,116 @@
+//! A node together with the way to it from the top of the file, as findings name it.
+
+use super::document::{Node, Value};
+
+/// A node and its path.
+#[derive(Clone, Debug)]
+pub(super) struct Place<'a> {
+    /// Such as `static_resources.listeners[0]`; empty for a whole document.
+    pub(super) path: String,
+    /// What is there.
+    pub(super) node: &'a Node,
+}
+
+impl<'a> Place<'a> {
+    /// The top of a document.
+    pub(super) fn top(path: String, node: &'a Node) -> Self {
+        Self { path, node }
+    }
+
+    /// The field of this name, as the file spells it.
+    pub(super) fn get(&self, name: &str) -> Option<Self> {
+        self.fields().find(|(key, _)| super::document::is_same_name(key, name)).map(|(_, at)| at)
+    }
+
+    /// The field at the end of a path such as `a.b.c`.
+    pub(super) fn find(&self, path: &str) -> Option<Self> {
+        path.split('.').try_fold(self.clone(), |at, name| at.get(name))
+    }
+
+    /// The field of exactly this name, for maps whose names are data.
+    pub(super) fn entry(&self, name: &str) -> Option<Self> {
+        self.fields().find(|(key, _)| *key == name).map(|(_, at)| at)
+    }
+
+    /// All fields; none if this is no map.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        let fields = match &self.node.value {
+            Value::Map(fields) => fields.as_slice(),
+            Value::Scalar(_) | Value::List(_) => &[],
+        };
+        let path = self.path.clone();
+        fields.iter().map(move |(name, node)| {
+            let at = Self { path: step(&path, name), node };
+            (name.as_str(), at)
+        })
+    }
+
+    /// All items; none if this is no list.
+    pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let items = match &self.node.value {
+            Value::List(items) => items.as_slice(),
+            Value::Scalar(_) | Value::Map(_) => &[],
+        };
+        let path = self.path.clone();
+        items.iter().enumerate().map(move |(n, node)| Self { path: format!("{path}[{n}]"), node })
+    }
+
+    /// The items of the list in this field; none if there is none.
+    pub(super) fn list(&self, name: &str) -> impl Iterator<Item = Self> + use<'a> {
+        self.get(name).into_iter().flat_map(|list| list.items())
+    }
+
+    /// The text; nothing for lists and maps.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.node.text()
+    }
+
+    /// The text in the field at the end of a path.
+    pub(super) fn text_of(&self, path: &str) -> Option<&'a str> {
+        self.find(path)?.text()
+    }
+
+    /// Whether the field is true. Envoy takes the words of YAML 1.1 too.
+    pub(super) fn is_true(&self, path: &str) -> bool {
+        let text = self.text_of(path).unwrap_or_default();
+        ["true", "yes", "on", "y"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    }
+
+    /// The whole number in the field at the end of a path.
+    pub(super) fn number(&self, path: &str) -> Option<u64> {
+        number(self.text_of(path)?)
+    }
+
+    /// Whether the field has this value of an enumeration, by its name or number.
+    pub(super) fn is_one(&self, path: &str, name: &str, number: &str) -> bool {
+        self.text_of(path).is_some_and(|text| text == name || text == number)
+    }
+
+    /// The time in the field, in seconds. Protobuf writes times as `0.25s`.
+    pub(super) fn seconds(&self, path: &str) -> Option<f64> {
+        self.text_of(path)?.strip_suffix('s')?.parse().ok()
+    }
+
+    /// The last word of `@type`, such as `connection manager`; empty without one.
+    pub(super) fn kind(&self) -> &'a str {
+        let url = self.entry("@type").and_then(|at| at.text()).unwrap_or_default();
+        url.rsplit(['.', '/']).next().unwrap_or_default()
+    }
+}
+
+/// A whole number, in decimal or, as YAML has it too, hexadecimal.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn step(path: &str, name: &str) -> String {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    match (path.is_empty(), name.bytes().all(is_word)) {
+        (true, true) => name.into(),
+        (false, true) => format!("{path}.{name}"),
+        (_, false) => format!("{path}[{name:?}]"),
+    }
+}

@@ -17,6 +17,9 @@ const DEPTH_MAX: usize = 100;
 /// cannot grow without end.
 const NODES_MAX: usize = 1_000_000;
 
+/// How long the name of a field may be: names make up the paths of findings.
+const NAME_BYTES_MAX: usize = 256;
+
 /// One value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
@@ -58,8 +61,8 @@ pub enum Unreadable {
         /// Where.
         line: usize,
     },
-    /// A name that is a list or a map.
-    #[error("line {line}: the name of a field must be a text")]
+    /// A name that is a list or a map, or above [`NAME_BYTES_MAX`].
+    #[error("line {line}: the name of a field must be a text of {NAME_BYTES_MAX} bytes at most")]
     Name {
         /// Where.
         line: usize,
@@ -226,8 +229,11 @@ impl Reading {
             }
             (Value::Map(_), None) => {
                 let line = node.line;
-                let Value::Scalar(name) = node.value else {
-                    return Err(Unreadable::Name { line });
+                let name = match node.value {
+                    Value::Scalar(name) if name.len() <= NAME_BYTES_MAX => name,
+                    Value::Scalar(_) | Value::List(_) | Value::Map(_) => {
+                        return Err(Unreadable::Name { line });
+                    }
                 };
                 if !parent.names.insert(camel(&name).collect()) {
                     return Err(Unreadable::Twice { line, name });
@@ -249,6 +255,8 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::{super::place::Place, *};
@@ -288,15 +296,18 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for n in 1..20 {
             let before = format!("*a{}", n - 1);
-            bomb += &format!("a{n}: &a{n} [{}]\n", [before.as_str(); 10].join(","));
+            let ten = [before.as_str(); 10].join(",");
+            writeln!(bomb, "a{n}: &a{n} [{ten}]").unwrap();
         }
         assert!(refusal(&bomb).contains("values, with what its aliases stand for"));
     }
 
     #[test]
     fn depth_and_size_have_bounds() {
-        assert!(refusal(&"[".repeat(10_000)).contains("more than 100 deep"));
+        assert!(refusal(&("[".repeat(150) + &"]".repeat(150))).contains("more than 100 deep"));
         assert!(refusal(&"- ".repeat(10_000)).contains("more than 100 deep"));
+        let long = "x".repeat(NAME_BYTES_MAX + 1);
+        assert!(refusal(&format!("? {long}\n: 1")).contains("256 bytes at most"));
         assert!(refusal(&" ".repeat(BYTES_MAX + 1)).contains("larger than 16 MiB"));
         assert!(refusal(&"- x\n".repeat(NODES_MAX + 1)).contains("more than 1000000 values"));
     }

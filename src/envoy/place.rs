@@ -1,6 +1,6 @@
 //! A node together with the way to it from the top of the file, as findings name it.
 
-use super::document::{Node, Value};
+use super::document::{Node, Value, is_same_name};
 
 /// A node and its path.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ impl<'a> Place<'a> {
 
     /// The field of this name, as the file spells it.
     pub(super) fn get(&self, name: &str) -> Option<Self> {
-        self.fields().find(|(key, _)| super::document::is_same_name(key, name)).map(|(_, at)| at)
+        self.field(|key| is_same_name(key, name))
     }
 
     /// The field at the end of a path such as `a.b.c`.
@@ -29,7 +29,15 @@ impl<'a> Place<'a> {
 
     /// The field of exactly this name, for maps whose names are data.
     pub(super) fn entry(&self, name: &str) -> Option<Self> {
-        self.fields().find(|(key, _)| *key == name).map(|(_, at)| at)
+        self.field(|key| key == name)
+    }
+
+    fn field(&self, is_it: impl Fn(&str) -> bool) -> Option<Self> {
+        let Value::Map(fields) = &self.node.value else {
+            return None;
+        };
+        let (name, node) = fields.iter().find(|(key, _)| is_it(key))?;
+        Some(Self { path: step(&self.path, name), node })
     }
 
     /// All fields; none if this is no map.

@@ -16,6 +16,7 @@ mod access;
 mod admin;
 mod authorize;
 mod delegation;
+mod envoy;
 mod faults;
 mod follow;
 mod limits;

@@ -97,16 +97,6 @@ impl From<ScanError> for Unreadable {
     }
 }
 
-impl Node {
-    /// The text, if it is no list and no map.
-    pub(super) fn text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Scalar(text) => Some(text),
-            Value::List(_) | Value::Map(_) => None,
-        }
-    }
-}
-
 /// Whether two names are one field's, in one spelling or two.
 pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     one == other || camel(one).eq(camel(other))

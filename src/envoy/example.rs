@@ -86,8 +86,10 @@ impl KeySources {
     /// Reads a list of places.
     pub fn parse(text: &str) -> Result<Self, InvalidKeySources> {
         let sources: Vec<String> = text.split(',').map(|source| source.trim().to_owned()).collect();
-        let is_good =
-            sources.len() <= SOURCES_MAX && sources.iter().all(|source| is_source(source));
+        let bearers = sources.iter().filter(|source| *source == "bearer").count();
+        let is_good = sources.len() <= SOURCES_MAX
+            && bearers <= 1
+            && sources.iter().all(|source| is_source(source));
         if is_good { Ok(Self(sources)) } else { Err(InvalidKeySources) }
     }
 

@@ -2,6 +2,9 @@
 
 use super::document::{Node, Value, is_same_name};
 
+/// How many nanoseconds are a second.
+const NANOS: f64 = 1e9;
+
 /// A node and its path.
 #[derive(Clone, Debug)]
 pub(super) struct Place<'a> {
@@ -68,9 +71,17 @@ impl<'a> Place<'a> {
         self.get(name).into_iter().flat_map(|list| list.items())
     }
 
-    /// The text; nothing for lists and maps.
+    /// The text; nothing for lists and maps. What protobuf wraps (`BoolValue`) may be written with
+    /// its wrapping, as in `{value: true}`.
     pub(super) fn text(&self) -> Option<&'a str> {
-        self.node.text()
+        match &self.node.value {
+            Value::Scalar(text) => Some(text),
+            Value::Map(fields) => match fields.as_slice() {
+                [(name, Node { value: Value::Scalar(text), .. })] if name == "value" => Some(text),
+                _ => None,
+            },
+            Value::List(_) => None,
+        }
     }
 
     /// The text in the field at the end of a path.
@@ -89,14 +100,24 @@ impl<'a> Place<'a> {
         number(self.text_of(path)?)
     }
 
-    /// Whether the field has this value of an enumeration, by its name or number.
+    /// Whether the field has this value of an enumeration, by its name or number. Envoy does not care
+    /// about case.
     pub(super) fn is_one(&self, path: &str, name: &str, number: &str) -> bool {
-        self.text_of(path).is_some_and(|text| text == name || text == number)
+        let is_it = |text: &str| text.eq_ignore_ascii_case(name) || text == number;
+        self.text_of(path).is_some_and(is_it)
     }
 
-    /// The time in the field, in seconds. Protobuf writes times as `0.25s`.
+    /// The time in the field, in seconds: `0.25s`, or `{seconds: 1, nanos: 5}`.
     pub(super) fn seconds(&self, path: &str) -> Option<f64> {
-        self.text_of(path)?.strip_suffix('s')?.parse().ok()
+        let time = self.find(path)?;
+        if let Some(text) = time.text() {
+            return text.strip_suffix('s')?.parse().ok();
+        }
+        let part = |name| match time.text_of(name) {
+            Some(text) => text.parse::<f64>().ok(),
+            None => Some(0.0),
+        };
+        Some(part("seconds")? + part("nanos")? / NANOS)
     }
 
     /// The last word of `@type`, such as `connection manager`; empty without one.
@@ -120,5 +141,37 @@ fn step(path: &str, name: &str) -> String {
         (true, true) => name.into(),
         (false, true) => format!("{path}.{name}"),
         (_, false) => format!("{path}[{name:?}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envoy::document::parse;
+
+    #[test]
+    fn values_are_read_in_all_spellings_that_envoy_takes() {
+        let text = "
+            {a: yes, b: \"true\", c: {value: true}, d: On, e: 1, f: false, g: {value: false}, h: [true],
+             t: 0.25s, u: {seconds: 2}, v: {nanos: 500000000}, w: 250ms, x: {seconds: x}, n: 0x10, m: 16,
+             v1: v3, v2: V3, v3: 2, v4: V2}";
+        let documents = parse(text).unwrap();
+        let top = Place::top(String::new(), &documents[0]);
+        let which = |names: &str, is: &dyn Fn(&str) -> bool| {
+            names.split(' ').filter(|name| is(name)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(which("a b c d e f g h i", &|name| top.is_true(name)), "a b c d");
+        let seconds: Vec<_> = ["t", "u", "v", "w", "x"].map(|name| top.seconds(name)).into();
+        assert_eq!(seconds, [Some(0.25), Some(2.0), Some(0.5), None, None]);
+        assert_eq!((top.number("n"), top.number("m"), top.number("a")), (Some(16), Some(16), None));
+        assert_eq!(which("v1 v2 v3 v4 v5", &|name| top.is_one(name, "V3", "2")), "v1 v2 v3");
+    }
+
+    #[test]
+    fn paths_are_those_of_the_file() {
+        let documents = parse("a_b:\n- cD: {\"x.y\": 1}").unwrap();
+        let top = Place::top(String::new(), &documents[0]);
+        let inner = top.list("aB").next().and_then(|at| at.get("c_d")?.entry("x.y")).unwrap();
+        assert_eq!(inner.path, "a_b[0].cD[\"x.y\"]");
     }
 }

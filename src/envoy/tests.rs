@@ -114,8 +114,17 @@ fn hosts_and_sources_that_would_be_no_yaml_are_refused() {
     {
         assert!(HostPort::parse(text).is_err(), "{text}");
     }
-    for text in ["", "header", "header:", "header:a b", "bearer:x", "query:a\nb", "bearer,", "x:y"]
-    {
+    for text in [
+        "",
+        "header",
+        "header:",
+        "header:a b",
+        "bearer:x",
+        "query:a\nb",
+        "bearer,",
+        "x:y",
+        "bearer,bearer",
+    ] {
         assert!(KeySources::parse(text).is_err(), "{text}");
     }
 }

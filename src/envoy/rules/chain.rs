@@ -153,6 +153,9 @@ fn changes(filter: &Filter<'_>) -> Option<&'static str> {
         _ if filter.type_url().contains("http.golang.") => {
             Some("a plug-in may change path and header fields")
         }
+        _ if filter.config.as_ref().is_some_and(|config| config.is_true("clear_route_cache")) => {
+            Some("it has the route chosen again")
+        }
         _ => None,
     }
 }

@@ -49,19 +49,19 @@ pub enum Unreadable {
     /// Not YAML.
     #[error("is not YAML")]
     Yaml(#[source] ScanError),
-    /// Above [`DEPTH_MAX`].
+    /// Lists and maps deeper in each other than is read.
     #[error("line {line}: lists and maps are more than {DEPTH_MAX} deep")]
     TooDeep {
         /// Where.
         line: usize,
     },
-    /// Above [`NODES_MAX`].
+    /// More values than are read.
     #[error("line {line}: has more than {NODES_MAX} values, with what its aliases stand for")]
     TooMany {
         /// Where.
         line: usize,
     },
-    /// A name that is a list or a map, or above [`NAME_BYTES_MAX`].
+    /// A name that is a list or a map, or too long.
     #[error("line {line}: the name of a field must be a text of {NAME_BYTES_MAX} bytes at most")]
     Name {
         /// Where.

@@ -102,6 +102,80 @@ fn nothing_is_found_in_the_example_whatever_is_chosen() {
     assert!(!text.contains('@') || !text.contains("_HOST@"), "{text}");
 }
 
+/// Changes to the example that are as good as what they replace.
+const AS_GOOD: [(&str, &str); 14] = [
+    (
+        "headers_with_underscores_action: REJECT_REQUEST",
+        "headers_with_underscores_action: DROP_HEADER",
+    ),
+    (
+        "path_with_escaped_slashes_action: REJECT_REQUEST",
+        "pathWithEscapedSlashesAction: unescape_and_redirect",
+    ),
+    ("use_remote_address: true", "xff_num_trusted_hops: 1"),
+    ("use_remote_address: true", "use_remote_address: {value: true}"),
+    (
+        "address: {socket_address: {address: 127.0.0.1, port_value: 9901}}",
+        "address: {pipe: {path: /run/admin}}",
+    ),
+    ("status_on_error: {code: ServiceUnavailable}", "statusOnError: {code: 503}"),
+    ("failure_mode_allow: false", "filter_enabled: {default_value: {numerator: 100}}"),
+    (
+        "failure_mode_allow: false",
+        "filter_enabled: {default_value: {numerator: 1000000, denominator: MILLION}}",
+    ),
+    (
+        "failure_mode_allow: false",
+        "filter_enabled: {default_value: {numerator: 1}}\n              \
+         deny_at_disable: {default_value: true, runtime_key: deny}",
+    ),
+    (
+        "failure_mode_allow: false",
+        "disallowed_headers: {patterns: [{exact: x-secret}, {safe_regex: {regex: x-.*}}]}",
+    ),
+    (
+        "explicit_http_config:\n          http2_protocol_options:",
+        "auto_config:\n          http2_protocol_options:",
+    ),
+    (
+        "- remove: x-rewrite-url",
+        "- remove_on_match: {key_matcher: {exact: X-Rewrite-Url, ignore_case: true}}",
+    ),
+    ("- remove: x-keyward-user", "- remove_on_match: {key_matcher: {prefix: x-keyward-}}"),
+    ("permission: reports.read", "mode: check_only\n                        virtual_host: edge"),
+];
+
+#[test]
+fn nothing_is_found_in_what_is_as_good() {
+    let admin = "address:\n    socket_address: {address: 127.0.0.1, port_value: 9901}";
+    let in_one_line = "address: {socket_address: {address: 127.0.0.1, port_value: 9901}}";
+    let example = render(&choices()).replacen(admin, in_one_line, 1);
+    for (from, into) in AS_GOOD {
+        assert_eq!(example.matches(from).count(), 1, "{from}");
+        assert_eq!(check(&example.replace(from, into), None).unwrap(), [], "{into}");
+    }
+}
+
+#[test]
+fn identity_may_be_removed_by_a_filter_before_the_decision() {
+    let example = render(&choices());
+    let removals: String =
+        super::names::IDENTITY.iter().flat_map(|name| ["{remove: ", name, "}, "]).collect();
+    let filter = format!(
+        "          - name: clean\n            typed_config:\n              \
+         \"@type\": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation\n              \
+         mutations: {{request_mutations: [{removals}]}}\n"
+    );
+    let bare = example.replace("              - remove: x-keyward-user\n", "");
+    let bare = bare.replace("                - x-keyward-user\n", "");
+    assert_eq!(found(&bare), ["spoofable-identity"]);
+    let first = "          - name: envoy.filters.http.ext_authz\n";
+    assert_eq!(found(&bare.replace(first, &format!("{filter}{first}"))), [""; 0]);
+    let router = "          - name: envoy.filters.http.router\n";
+    let late = bare.replace(router, &format!("{filter}{router}"));
+    assert_eq!(found(&late), ["changes-after", "spoofable-identity"]);
+}
+
 #[test]
 fn the_committed_example_is_what_the_command_prints() {
     let committed = fs::read_to_string(in_project("examples/envoy/envoy.yaml")).unwrap();

@@ -28,6 +28,8 @@ test:
 	@$(postgres); \
 	bouncer=$$(scripts/ensure-pgbouncer) && PATH="$$PATH$${bouncer:+:$$bouncer}" && export PATH && \
 	redis=$$(scripts/ensure-redis) && PATH="$$PATH$${redis:+:$$redis}" && export PATH && \
+	nginx=$$(scripts/ensure-nginx) && PATH="$$PATH$${nginx:+:$$nginx}" && export PATH && \
+	KEYWARD_TEST_ENVOYS=$$(scripts/ensure-envoy) && export KEYWARD_TEST_ENVOYS && \
 	rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/logs" && \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@if [ -e scripts/no-token ]; then scripts/no-token; fi)

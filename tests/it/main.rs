@@ -17,6 +17,7 @@ mod admin;
 mod authorize;
 mod delegation;
 mod envoy;
+mod ext_authz;
 mod faults;
 mod follow;
 mod limits;

@@ -1,8 +1,11 @@
 //! What the tests stand on: databases, servers, clients, waiting.
 
+pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod envoy;
 pub(crate) mod gate;
+pub(crate) mod http1;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod operator;
@@ -11,6 +14,7 @@ pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod upstream;
 pub(crate) mod wire;
 
 use std::{path::PathBuf, time::Duration};

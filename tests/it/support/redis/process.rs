@@ -4,19 +4,20 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::{
         LazyLock,
         atomic::{AtomicU16, Ordering::Relaxed},
-        mpsc,
     },
-    thread,
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::text;
-use crate::{postgres::support::Scratch, support::eventually};
+use crate::{
+    postgres::support::Scratch,
+    support::{child, eventually},
+};
 
 /// A redis-server, as a server or as a sentinel; killed when dropped.
 pub(super) struct Process {
@@ -100,37 +101,10 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-/// Starts a redis-server that is killed when the tests are, however they end.
-///
-/// The system kills it when the *thread* that started it ends, and a server may outlive its test's,
-/// so a thread that stays starts them all. setpriv asks for it: here that would take `unsafe`.
 fn spawn(arguments: &[String]) -> Child {
-    type Order = (Command, mpsc::Sender<Child>);
-    static ORDERS: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
-        let (orders, inbox) = mpsc::channel::<Order>();
-        thread::spawn(move || {
-            for (mut command, answer) in inbox {
-                answer.send(command.spawn().unwrap()).unwrap();
-            }
-        });
-        orders
-    });
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(binary()).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let (answer, child) = mpsc::channel();
-    ORDERS.send((command, answer)).unwrap();
-    child.recv().expect("setpriv of util-linux starts")
-}
-
-fn binary() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let programs = ["redis-server", "valkey-server"];
-    let mut found = programs.iter().flat_map(|name| folders.iter().map(move |at| at.join(name)));
-    found
-        .find(|file| file.exists())
-        .expect("Redis is needed for this test: apt-get install -y redis-server")
+    let program = child::find(&["redis-server", "valkey-server"]);
+    let program = program.expect("Redis is needed for this test: apt-get install -y redis-server");
+    child::spawn(&program, arguments)
 }
 
 /// A port that nobody listens on, nor on the one 10000 above it, where a cluster's nodes speak.

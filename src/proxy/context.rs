@@ -64,6 +64,12 @@ impl Misconfigured {
         Self::new("environment", message.to_string())
     }
 
+    /// The proxy tells more than can be read.
+    pub fn too_large(bytes_max: usize) -> Self {
+        let message = format!("is larger than {bytes_max} bytes: show less of it, and no bodies");
+        Self::new("the request that it shows", message)
+    }
+
     /// The proxy does not tell what it was asked, or twice.
     pub fn untold(name: &str) -> Self {
         Self::new(name, "must be sent by the proxy, once")

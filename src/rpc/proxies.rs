@@ -102,7 +102,7 @@ impl ProxyService {
     }
 
     /// Refuses what the operator must put right first. The log says so once in a second.
-    fn complain(&self, misconfigured: &Misconfigured) -> Ruled {
+    pub(in crate::rpc) fn complain(&self, misconfigured: &Misconfigured) -> Ruled {
         let now = clock::boot().nanos() / 1_000_000_000;
         if self.complained.swap(now, Relaxed) != now {
             warn!(error = chain(misconfigured), "a proxy is set up wrongly");

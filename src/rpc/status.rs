@@ -83,6 +83,13 @@ pub(super) fn undecodable(error: &DecodeError) -> Status {
     invalid(vec![FieldViolation::new(fields.join("."), rest)])
 }
 
+/// Whether an answer is the error of a message that is longer than its method takes; no other error has its
+/// code.
+pub(super) fn is_too_large<B>(answer: &http::Response<B>) -> bool {
+    Status::from_header_map(answer.headers())
+        .is_some_and(|status| status.code() == Code::OutOfRange)
+}
+
 /// An answer that does not fit its buffer, which grows as needed.
 pub(super) fn unencodable(error: &EncodeError) -> Status {
     internal(&chain(error))

@@ -5,9 +5,11 @@
 mod read;
 mod write;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{future::ready, net::IpAddr, sync::Arc};
 
+use bytes::Bytes;
 use http::{Request as HttpRequest, Response as HttpResponse};
+use http_body_util::Full;
 use prost::Message;
 use tonic::{Request, Response, Status, body::Body, server::NamedService};
 
@@ -27,6 +29,8 @@ use read::Check;
 /// The metadata of a call that says for which environment Envoy's listener is: `initial_metadata` of the
 /// filter's `grpc_service`.
 const ENVIRONMENT: &str = "keyward-environment";
+/// A message without fields, as gRPC frames it: not compressed, and no byte long.
+const EMPTY_MESSAGE: [u8; 5] = [0; 5];
 
 /// Serves `envoy.service.auth.v3.Authorization`.
 #[derive(Clone, Debug)]
@@ -56,7 +60,7 @@ impl ExtAuthzServer {
     /// What one request asks for.
     const CHECK: &'static str = "/envoy.service.auth.v3.Authorization/Check";
 
-    /// A server that refuses requests of more than so many bytes.
+    /// A server that denies requests of more than so many bytes.
     pub fn new(service: ProxyService, message_bytes_max: usize) -> Self {
         Self { service: Arc::new(service), message_bytes_max }
     }
@@ -71,9 +75,22 @@ impl ExtAuthzServer {
         if request.uri().path() != Self::CHECK {
             return status::no_such_method().into_http();
         }
-        let service = self.service;
-        let method = Method(move |request| check(Arc::clone(&service), request));
-        grpc(WireCodec::<Checking>::default(), self.message_bytes_max).unary(method, request).await
+        let service = &self.service;
+        let method = Method(|request| check(Arc::clone(service), request));
+        let codec = WireCodec::<Checking>::default();
+        let answer = grpc(codec, self.message_bytes_max).unary(method, request).await;
+        if status::is_too_large(&answer) { self.deny_unread().await } else { answer }
+    }
+
+    /// Denies what is too large to be read. How large a request is, its client chooses, and a proxy may be
+    /// told to let pass what ends in an error.
+    async fn deny_unread(&self) -> HttpResponse<Body> {
+        let told = Misconfigured::too_large(self.message_bytes_max);
+        let response = write::response(self.service.complain(&told), false);
+        let method = Method(|_empty| ready(Ok(Response::new(response.clone()))));
+        let empty = HttpRequest::new(Body::new(Full::new(Bytes::from_static(&EMPTY_MESSAGE))));
+        let codec = WireCodec::<Checking>::default();
+        grpc(codec, self.message_bytes_max).unary(method, empty).await
     }
 }
 

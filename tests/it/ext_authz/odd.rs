@@ -2,7 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Place, READ, place::ruled};
+use super::{
+    Place, READ,
+    place::{denial, ruled},
+};
 use crate::support::{
     client::{may_read, new_key},
     envoy::Listener,
@@ -175,6 +178,45 @@ async fn a_body_that_envoy_shows_changes_nothing() {
             place.stops(&claim, envoy.at("one"), &post("unknown"), denied).await;
         }
     }
+}
+
+/// How large a request is, its client chooses; so that must not be an error, which a failure mode may
+/// open.
+#[tokio::test]
+async fn what_is_too_large_to_read_is_denied_and_opens_no_failure_mode() {
+    let listener = |name, cluster| {
+        let body = json!({"max_request_bytes": 4 << 20, "allow_partial_message": true});
+        Listener::new(name, cluster)
+            .manager("max_request_headers_kb", json!(2048))
+            .filter("with_request_body", body)
+            .filter("failure_mode_allow", json!(true))
+            .all("upstream", &READ)
+    };
+    let listeners = vec![listener("keyward", "keyward"), listener("strict", "strict")];
+    let keywards: [(&str, &[&str]); 2] =
+        [("keyward", &[]), ("strict", &["--deny-when-unavailable"])];
+    let mut place = Place::start(&keywards, listeners).await;
+    let made = place.reader().await;
+    for envoy in &place.envoys {
+        for listener in ["keyward", "strict"] {
+            for key in ["unknown", &made.token] {
+                let lines = format!("X-Api-Key: {key}\r\nContent-Length: {}\r\n", 1 << 20);
+                let mut body = request("POST", "/a", &lines);
+                body.extend(b"b".repeat(1 << 20));
+                let filler = "a".repeat(1_100_000);
+                let head = get("/a", &format!("X-Api-Key: {key}\r\nX-Filler: {filler}\r\n"));
+                for (claim, large) in [("body", body), ("head", head)] {
+                    let claim = format!("{} {listener} {claim}", envoy.version);
+                    let answer = ask(envoy.at(listener), &large).await;
+                    assert_eq!(denial(&answer), "500 MISCONFIGURED", "{claim}");
+                    assert!(place.upstream.take().is_empty(), "{claim}");
+                }
+            }
+        }
+        let small = get("/a", &format!("X-Api-Key: {}\r\n", made.token));
+        place.passes(envoy.version, envoy.at("strict"), &small).await;
+    }
+    place.keywards[0].until_logged("the request that it shows: is larger than").await;
 }
 
 #[tokio::test]

@@ -12,4 +12,5 @@ mod place;
 mod sources;
 mod streams;
 
+pub(crate) use place::denial;
 use place::{Place, READ};

@@ -20,6 +20,7 @@ mod envoy;
 mod ext_authz;
 mod faults;
 mod follow;
+mod forward_auth;
 mod limits;
 mod limits_redis;
 mod listeners;

@@ -1,5 +1,6 @@
 //! What the tests stand on: databases, servers, clients, waiting.
 
+pub(crate) mod caddy;
 pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod database;
@@ -8,6 +9,7 @@ pub(crate) mod gate;
 pub(crate) mod http1;
 pub(crate) mod limits;
 pub(crate) mod log;
+pub(crate) mod nginx;
 pub(crate) mod operator;
 pub(crate) mod pgbouncer;
 pub(crate) mod program;

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::process::free_port;
 pub(crate) use self::{cluster::RedisCluster, resp::Connection, sentinel::RedisSentinel};
 use self::{process::Process, tls::Certificate};
 use super::TIME_MAX;

@@ -111,7 +111,7 @@ fn spawn(arguments: &[String]) -> Child {
 ///
 /// All lie below those that the system gives to connections, so that it is still free when a killed
 /// server comes back to it. Test runs beside this one begin elsewhere.
-fn free_port() -> u16 {
+pub(in crate::support) fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 10_000;
     const BUS: u16 = 10_000;

@@ -23,13 +23,15 @@ use tracing::{debug, warn};
 use crate::{
     rpc::{
         forward_auth::ForwardAuth,
-        listen::{Connection, HEADER_BYTES_MAX, Lane, Opening},
+        listen::{Connection, Lane, Opening},
     },
     telemetry::chain,
 };
 
-/// What a request may have of header fields.
-const HEADER_FIELDS_MAX: usize = 128;
+/// What the head of a request may have: more than proxies let through by default, since what is refused here
+/// is an error to them.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADER_FIELDS_MAX: usize = 256;
 /// Until the head of a request is there, from the first byte or from the answer before.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -74,7 +76,7 @@ async fn serve_connection(stream: Connection, front: Front, leaving: Cancellatio
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .max_headers(HEADER_FIELDS_MAX)
-        .max_buf_size(buffer_bytes());
+        .max_buf_size(HEAD_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answering));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -86,11 +88,6 @@ async fn serve_connection(stream: Connection, front: Front, leaving: Cancellatio
     if let Err(error) = ended {
         debug!(error = chain(&error), "a connection broke");
     }
-}
-
-/// The head of a request must fit into this.
-fn buffer_bytes() -> usize {
-    usize::try_from(HEADER_BYTES_MAX).unwrap_or(usize::MAX)
 }
 
 impl Front {

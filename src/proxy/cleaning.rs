@@ -1,20 +1,25 @@
 //! What is taken away from a request on its way upstream: keys, and header fields that only this service
 //! may set.
 
+use std::borrow::Cow;
+
 use crate::{
     model::key_source::{KeySource, KeySources, OWN_PREFIX},
     proxy::{
         Inquiry,
         credential::{cookies, is_key, is_named, parameters},
-        identity::IDENTITY_FIELDS,
+        identity::{IDENTITY_FIELDS, IDENTITY_FIELDS_WITH_UNDERSCORES},
     },
 };
+
+/// Room for the fields that are always taken away, with one or two for keys.
+const FIELDS_ROOM: usize = 16;
 
 /// What is to be taken away.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cleaning {
     /// Header fields by their names, none of which is set.
-    pub fields: Vec<String>,
+    pub fields: Vec<Cow<'static, str>>,
     /// Query parameters by their names.
     pub parameters: Vec<String>,
     /// What the field `cookie` becomes, if something of it is taken away; empty: nothing is left.
@@ -24,14 +29,17 @@ pub struct Cleaning {
 impl Cleaning {
     /// What is to be taken away where these identity fields are set.
     pub fn of(sources: &KeySources, inquiry: &Inquiry<'_>, set: &[&str]) -> Self {
-        let mut cleaning = Self::default();
+        let mut cleaning = Self { fields: Vec::with_capacity(FIELDS_ROOM), ..Self::default() };
         // also what this service was not shown: a proxy may tell only a part of a request
-        for name in IDENTITY_FIELDS {
-            cleaning.remove_with_underscores(name);
-        }
+        let unset = IDENTITY_FIELDS.into_iter().filter(|name| !set.contains(name));
+        let names = unset.chain(IDENTITY_FIELDS_WITH_UNDERSCORES);
+        cleaning.fields.extend(names.map(Cow::Borrowed));
         for source in sources.iter() {
             match source {
-                KeySource::Header(name) => cleaning.remove_with_underscores(name),
+                KeySource::Header(name) => {
+                    cleaning.remove(name.to_string());
+                    cleaning.remove(name.replace('-', "_"));
+                }
                 KeySource::Query(name) => {
                     if parameters(inquiry.query()).any(|it| is_named(it, name)) {
                         cleaning.parameters.push(name.to_string());
@@ -41,38 +49,40 @@ impl Cleaning {
             }
         }
         for (name, value) in &inquiry.fields {
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            let is_key = name == "authorization" && is_key(value, sources);
-            if is_key || is_ours(&name, sources) {
-                cleaning.remove(name);
+            let is_key = name.eq_ignore_ascii_case(b"authorization") && is_key(value, sources);
+            if is_key || is_ours(name, sources) {
+                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                if !set.contains(&&*name) {
+                    cleaning.remove(name);
+                }
             }
         }
-        cleaning.fields.retain(|name| !set.contains(&&**name));
         cleaning.cookie = without_keys(sources, inquiry);
         cleaning
     }
 
     fn remove(&mut self, name: String) {
-        if !self.fields.contains(&name) {
-            self.fields.push(name);
+        if !self.fields.iter().any(|field| **field == *name) {
+            self.fields.push(Cow::Owned(name));
         }
-    }
-
-    fn remove_with_underscores(&mut self, name: &str) {
-        self.remove(name.to_owned());
-        self.remove(name.replace('-', "_"));
     }
 }
 
 /// Whether a header field is one that only this service may set, or may hold a key, to a program that takes
 /// `_` for `-`, as CGI does.
-fn is_ours(name: &str, sources: &KeySources) -> bool {
-    let name = name.replace('_', "-");
-    name.starts_with(OWN_PREFIX)
+fn is_ours(name: &[u8], sources: &KeySources) -> bool {
+    let begins = name.get(..OWN_PREFIX.len()).is_some_and(|head| is_alike(head, OWN_PREFIX));
+    begins
         || sources.iter().any(|source| match source {
-            KeySource::Header(key) => key.replace('_', "-") == name,
+            KeySource::Header(key) => is_alike(name, key),
             _ => false,
         })
+}
+
+/// Whether two names are one to such a program.
+fn is_alike(name: &[u8], other: &str) -> bool {
+    let plain = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == other.len() && name.iter().map(plain).eq(other.as_bytes().iter().map(plain))
 }
 
 /// The cookies that are not keys, if some are.

@@ -14,6 +14,15 @@ pub const IDENTITY_FIELDS: [&str; 6] = [
     "x-keyward-user",
     "x-keyward-customer",
 ];
+/// The same as a program may spell them that takes `_` for `-`, as CGI does.
+pub const IDENTITY_FIELDS_WITH_UNDERSCORES: [&str; 6] = [
+    "x_keyward_key_id",
+    "x_keyward_domain",
+    "x_keyward_environment",
+    "x_keyward_decision_id",
+    "x_keyward_user",
+    "x_keyward_customer",
+];
 const VALUE_BYTES_MAX: usize = 256;
 
 /// A field and its value.
@@ -56,6 +65,12 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_spellings_are_of_the_same_fields() {
+        let with_underscores = IDENTITY_FIELDS.map(|name| name.replace('-', "_"));
+        assert_eq!(with_underscores, IDENTITY_FIELDS_WITH_UNDERSCORES);
+    }
 
     #[test]
     fn values_are_visible_ascii_of_a_bounded_length() {

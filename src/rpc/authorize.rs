@@ -93,6 +93,17 @@ impl AuthorizeService {
         self.answer(parts, &Asker { call: None, peer }).await
     }
 
+    /// The same, if it can be had without waiting and without an error; otherwise nothing was taken or noted.
+    pub(in crate::rpc) fn answer_proxy_now(
+        &self,
+        parts: &AuthorizeParts<'_>,
+        peer: Option<IpAddr>,
+    ) -> Option<Answer> {
+        let case = self.case(parts, &Asker { call: None, peer }, clock::now()).ok()?;
+        let outcome = authorize(&self.hot, case.presented, &case.question, case.terms).ok()?;
+        outcome.due.is_none().then(|| Answer::new(outcome))
+    }
+
     /// The answer that a decision leads to. If the replica is behind what is wanted, it decides once more
     /// when it is not, or time is up.
     async fn finish(

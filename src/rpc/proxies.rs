@@ -81,9 +81,7 @@ impl ProxyService {
         environment: Option<&'a str>,
         peer: Option<IpAddr>,
     ) -> Result<Ruled, Status> {
-        let reading =
-            context.and_then(|context| inquiry.read(&self.settings, context, environment));
-        let reading = match reading {
+        let reading = match self.read(inquiry, context, environment) {
             Ok(reading) => reading,
             Err(misconfigured) => return Ok(self.complain(&misconfigured)),
         };
@@ -99,6 +97,32 @@ impl ProxyService {
             }
             Err(status) => Err(status),
         }
+    }
+
+    /// The same, if it can be had without waiting and somebody knows; otherwise nothing was taken or noted.
+    pub(in crate::rpc) fn rule_now<'a>(
+        &'a self,
+        inquiry: &Inquiry<'a>,
+        context: Result<Context<'a>, Misconfigured>,
+        environment: Option<&'a str>,
+        peer: Option<IpAddr>,
+    ) -> Option<Ruled> {
+        let reading = match self.read(inquiry, context, environment) {
+            Ok(reading) => reading,
+            Err(misconfigured) => return Some(self.complain(&misconfigured)),
+        };
+        let answer = self.authorize.answer_proxy_now(&parts(&reading), peer)?;
+        Some(ruled(&self.settings, inquiry, &reading, &answer))
+    }
+
+    /// What is to be decided.
+    fn read<'a>(
+        &'a self,
+        inquiry: &Inquiry<'a>,
+        context: Result<Context<'a>, Misconfigured>,
+        environment: Option<&'a str>,
+    ) -> Result<Reading<'a>, Misconfigured> {
+        context.and_then(|context| inquiry.read(&self.settings, context, environment))
     }
 
     /// Refuses what the operator must put right first. The log says so once in a second.

@@ -16,7 +16,6 @@ use crate::{
     model::{key::Refusal, record::Kind},
     proxy::refusal::Meaning,
     replica::lease::NotReady,
-    rpc::google,
     store::error::StoreError,
     telemetry::chain,
 };
@@ -263,9 +262,8 @@ fn store(error: &StoreError) -> Status {
 
 /// What Envoy looks at: success lets a request pass, and nothing else does. The code of a refusal is never
 /// that of success.
-pub(super) fn of_check(refused: Option<Meaning>) -> google::rpc::Status {
-    let code = refused.map_or(0, Meaning::grpc_code);
-    google::rpc::Status { code: code.into(), message: String::new() }
+pub(super) fn of_check(refused: Option<Meaning>) -> u8 {
+    refused.map_or(0, Meaning::grpc_code)
 }
 
 /// Something that must not be: the caller gets an id, the log the words.

@@ -8,16 +8,19 @@ mod write;
 use std::{future::ready, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request as HttpRequest, Response as HttpResponse};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse};
 use http_body_util::Full;
 use prost::Message;
 use tonic::{Request, Response, Status, body::Body, server::NamedService};
 
 use crate::{
     model::name::EnvironmentName,
-    proxy::context::{Context, Misconfigured},
+    proxy::{
+        Inquiry,
+        context::{Context, Misconfigured},
+    },
     rpc::{
-        envoy::service::auth::v3::{CheckRequest, CheckResponse, authorization_server},
+        envoy::service::auth::v3::{CheckRequest, authorization_server},
         proxies::ProxyService,
         service::{Method, grpc},
         status,
@@ -32,6 +35,9 @@ const ENVIRONMENT: &str = "keyward-environment";
 /// A message without fields, as gRPC frames it: not compressed, and no byte long.
 const EMPTY_MESSAGE: [u8; 5] = [0; 5];
 
+/// What an answer takes, about.
+const ANSWER_BYTES: usize = 1024;
+
 /// Serves `envoy.service.auth.v3.Authorization`.
 #[derive(Clone, Debug)]
 pub struct ExtAuthzServer {
@@ -45,20 +51,21 @@ pub struct Checking;
 
 impl Exchange for Checking {
     type Request = CheckRequest;
-    type Answer = CheckResponse;
+    /// What is written already.
+    type Answer = Vec<u8>;
 
     fn is_plain(request: &[u8]) -> bool {
         Check::read(request).is_some()
     }
 
-    fn write(answer: &CheckResponse, buffer: &mut Vec<u8>) {
-        answer.encode_raw(buffer);
+    fn write(answer: &Vec<u8>, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(answer);
     }
 }
 
 impl ExtAuthzServer {
     /// What one request asks for.
-    const CHECK: &'static str = "/envoy.service.auth.v3.Authorization/Check";
+    pub const CHECK: &'static str = "/envoy.service.auth.v3.Authorization/Check";
 
     /// A server that denies requests of more than so many bytes.
     pub fn new(service: ProxyService, message_bytes_max: usize) -> Self {
@@ -68,6 +75,27 @@ impl ExtAuthzServer {
     /// The same, not shared with this one.
     pub fn apart(&self) -> Self {
         Self { service: Arc::new(self.service.apart()), ..*self }
+    }
+
+    /// Writes the answer to the message of a unary request at the end of a buffer, if it can be given at
+    /// once: without waiting, and without an error. `None`: nothing was written, taken or noted. `metadata`
+    /// is that of the call.
+    pub fn answer_now(
+        &self,
+        message: &[u8],
+        metadata: &HeaderMap,
+        peer: Option<IpAddr>,
+        buffer: &mut Vec<u8>,
+    ) -> Option<()> {
+        if message.len() > self.message_bytes_max {
+            return None;
+        }
+        let environment = metadata.get(ENVIRONMENT).map(HeaderValue::as_bytes);
+        let asked = Asked::new(Check::read(message)?, environment);
+        let Asked { inquiry, context, environment } = asked;
+        let ruled = self.service.rule_now(&inquiry, context, environment, peer)?;
+        write::write(ruled, inquiry.is_grpc(), buffer);
+        Some(())
     }
 
     /// Answers a request, or refuses it.
@@ -86,8 +114,9 @@ impl ExtAuthzServer {
     /// told to let pass what ends in an error.
     async fn deny_unread(&self) -> HttpResponse<Body> {
         let told = Misconfigured::too_large(self.message_bytes_max);
-        let response = write::response(self.service.complain(&told), false);
-        let method = Method(|_empty| ready(Ok(Response::new(response.clone()))));
+        let mut written = Vec::with_capacity(ANSWER_BYTES);
+        write::write(self.service.complain(&told), false, &mut written);
+        let method = Method(|_empty| ready(Ok(Response::new(written.clone()))));
         let empty = HttpRequest::new(Body::new(Full::new(Bytes::from_static(&EMPTY_MESSAGE))));
         let codec = WireCodec::<Checking>::default();
         grpc(codec, self.message_bytes_max).unary(method, empty).await
@@ -101,7 +130,7 @@ impl NamedService for ExtAuthzServer {
 async fn check(
     service: Arc<ProxyService>,
     request: Request<Asking<Checking>>,
-) -> Result<Response<CheckResponse>, Status> {
+) -> Result<Response<Vec<u8>>, Status> {
     let peer = request.remote_addr().map(|address| address.ip());
     let environment = request.metadata().get(ENVIRONMENT).map(|value| value.as_bytes().to_vec());
     let message = match request.into_inner() {
@@ -110,25 +139,31 @@ async fn check(
         Asking::Strange(message) => message.encode_to_vec().into(),
     };
     let check = Check::read(&message).unwrap_or_default();
-    let response = answer(&service, check, environment.as_deref(), peer).await?;
-    Ok(Response::new(response))
+    let Asked { inquiry, context, environment } = Asked::new(check, environment.as_deref());
+    let ruled = service.rule(&inquiry, context, environment, peer).await?;
+    let mut written = Vec::with_capacity(ANSWER_BYTES);
+    write::write(ruled, inquiry.is_grpc(), &mut written);
+    Ok(Response::new(written))
 }
 
-async fn answer<'a>(
-    service: &'a ProxyService,
-    mut check: Check<'a>,
-    environment: Option<&'a [u8]>,
-    peer: Option<IpAddr>,
-) -> Result<CheckResponse, Status> {
-    let pairs = std::mem::take(&mut check.context);
-    let inquiry = check.into_inquiry();
-    let environment = environment.map(|name| str::from_utf8(name).unwrap_or_default());
-    let named = environment.map(EnvironmentName::parse).transpose();
-    let context = named
-        .map_err(|invalid| Misconfigured::environment(&invalid))
-        .and_then(|_name| Context::parse(pairs));
-    let ruled = service.rule(&inquiry, context, environment, peer).await?;
-    Ok(write::response(ruled, inquiry.is_grpc()))
+/// What is asked, and by which settings.
+struct Asked<'a> {
+    inquiry: Inquiry<'a>,
+    context: Result<Context<'a>, Misconfigured>,
+    environment: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(mut check: Check<'a>, environment: Option<&'a [u8]>) -> Self {
+        let pairs = std::mem::take(&mut check.context);
+        let inquiry = check.into_inquiry();
+        let environment = environment.map(|name| str::from_utf8(name).unwrap_or_default());
+        let named = environment.map(EnvironmentName::parse).transpose();
+        let context = named
+            .map_err(|invalid| Misconfigured::environment(&invalid))
+            .and_then(|_name| Context::parse(pairs));
+        Self { inquiry, context, environment }
+    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use crate::{
         envoy::{
             config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress},
             service::auth::v3::{
-                AttributeContext,
+                AttributeContext, CheckResponse,
                 attribute_context::{HttpRequest as Http, Peer, Request as Asked},
                 check_response::HttpResponse,
             },
         },
-        proxies::{Facts, Ruling, ruled},
+        proxies::{Facts, Ruled, Ruling, ruled},
         wire::tests::answers::answers,
     },
 };
@@ -41,6 +41,15 @@ fn settings() -> Settings {
         detailed_401: true,
         www_authenticate: Some("Bearer".into()),
     }
+}
+
+/// What is written, read with prost, which would have written the same.
+fn response(ruled: Ruled, is_grpc: bool) -> CheckResponse {
+    let mut written = Vec::new();
+    write::write(ruled, is_grpc, &mut written);
+    let response = CheckResponse::decode(&*written).unwrap();
+    assert_eq!(response.encode_to_vec(), written);
+    response
 }
 
 /// What Envoy does with a response, as its documentation says: it looks at nothing but the code.
@@ -100,7 +109,7 @@ proptest! {
         }
         let context = Context::parse([]).unwrap();
         let reading = inquiry.read(&settings, context, None).unwrap();
-        let response = write::response(ruled(&settings, &inquiry, &reading, &answer), is_grpc);
+        let response = response(ruled(&settings, &inquiry, &reading, &answer), is_grpc);
         let allowed = answer.outcome.decision == Decision::Allow;
         prop_assert_eq!(passes(&response.encode_to_vec()), allowed);
         let (headers, removed) = match response.http_response.unwrap() {
@@ -130,7 +139,7 @@ fn a_refusal_that_no_decision_made_does_not_pass_either() {
     for refusal in [Refusal::misconfigured(), Refusal::unavailable()] {
         for is_grpc in [false, true] {
             let ruled = (Ruling::Refuse(refusal.clone()), Facts::default());
-            let response = write::response(ruled, is_grpc);
+            let response = response(ruled, is_grpc);
             assert!(!passes(&response.encode_to_vec()), "{refusal:?}");
         }
     }
@@ -139,8 +148,7 @@ fn a_refusal_that_no_decision_made_does_not_pass_either() {
 #[test]
 fn a_refusal_of_grpc_has_a_status_and_no_body() {
     let ruled = (Ruling::Refuse(Refusal::unavailable()), Facts::default());
-    let Some(HttpResponse::DeniedResponse(denied)) = write::response(ruled, true).http_response
-    else {
+    let Some(HttpResponse::DeniedResponse(denied)) = response(ruled, true).http_response else {
         panic!("not denied");
     };
     let headers: BTreeMap<_, _> = denied

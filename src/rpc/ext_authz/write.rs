@@ -1,66 +1,63 @@
-//! Says to Envoy what becomes of a request.
-
-use std::collections::BTreeMap;
-
-use prost_types::{Struct, Value, value::Kind};
+//! Says to Envoy what becomes of a request: writes a `CheckResponse`, with the same bytes as prost would.
 
 use crate::{
     proxy::{cleaning::Cleaning, identity::Identity, refusal::Refusal},
     rpc::{
-        envoy::{
-            config::core::v3::{
-                HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
-            },
-            service::auth::v3::{
-                CheckResponse, DeniedHttpResponse, OkHttpResponse, check_response::HttpResponse,
-            },
-            r#type::v3::HttpStatus,
-        },
+        envoy::config::core::v3::header_value_option::HeaderAppendAction,
         proxies::{Facts, Ruled, Ruling},
         status,
+        wire::write::Writer,
     },
 };
 
-/// The answer to Envoy.
-pub(super) fn response((ruling, facts): Ruled, is_grpc: bool) -> CheckResponse {
-    let (refused, answer) = match ruling {
+/// The name and the value of a header field.
+type Field = (&'static str, String);
+
+/// Writes the answer to Envoy at the end of a buffer.
+pub(super) fn write((ruling, facts): Ruled, is_grpc: bool, buffer: &mut Vec<u8>) {
+    let mut writer = Writer(buffer);
+    let refused = match &ruling {
+        Ruling::Pass { .. } => None,
+        Ruling::Refuse(refusal) => Some(refusal.meaning),
+    };
+    writer.nested(1, |inner| inner.number(1, status::of_check(refused).into()));
+    match ruling {
         Ruling::Pass { identity, cleaning, fields } => {
-            (None, HttpResponse::OkResponse(passed(identity, cleaning, fields)))
+            writer.nested(3, |inner| write_passed(inner, &identity, &cleaning, &fields));
         }
         Ruling::Refuse(refusal) => {
-            let meaning = refusal.meaning;
-            (Some(meaning), HttpResponse::DeniedResponse(refusal_to_pb(refusal, is_grpc)))
+            writer.nested(2, |inner| write_refusal(inner, refusal, is_grpc));
         }
-    };
-    CheckResponse {
-        status: Some(status::of_check(refused)),
-        http_response: Some(answer),
-        dynamic_metadata: Some(metadata(facts)),
+    }
+    writer.nested(4, |inner| write_facts(inner, facts));
+}
+
+/// An `OkHttpResponse`.
+fn write_passed(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    cleaning: &Cleaning,
+    limits: &[Field],
+) {
+    let cookie = cleaning.cookie.as_deref();
+    write_fields(writer, 2, identity);
+    if let Some(rest) = cookie.filter(|rest| !rest.is_empty()) {
+        write_field(writer, 2, "cookie", rest);
+    }
+    for name in &cleaning.fields {
+        writer.bytes(5, name.as_bytes());
+    }
+    if cookie.is_some_and(<[u8]>::is_empty) {
+        writer.bytes(5, b"cookie");
+    }
+    write_fields(writer, 6, limits);
+    for name in &cleaning.parameters {
+        writer.bytes(8, name.as_bytes());
     }
 }
 
-fn passed(
-    identity: Identity,
-    cleaning: Cleaning,
-    fields: Vec<(&'static str, String)>,
-) -> OkHttpResponse {
-    let Cleaning { fields: mut headers_to_remove, parameters, cookie } = cleaning;
-    let mut headers: Vec<HeaderValueOption> =
-        identity.into_iter().map(|(name, value)| field(name, value)).collect();
-    match cookie {
-        Some(rest) if rest.is_empty() => headers_to_remove.push("cookie".to_owned()),
-        Some(rest) => headers.push(bytes_field("cookie", rest)),
-        None => {}
-    }
-    OkHttpResponse {
-        headers,
-        headers_to_remove,
-        response_headers_to_add: each_field(fields),
-        query_parameters_to_remove: parameters,
-    }
-}
-
-fn refusal_to_pb(refusal: Refusal, is_grpc: bool) -> DeniedHttpResponse {
+/// A `DeniedHttpResponse`.
+fn write_refusal(writer: &mut Writer<'_>, refusal: Refusal, is_grpc: bool) {
     let Refusal { meaning, mut fields, mut body, detail } = refusal;
     if is_grpc {
         // Envoy makes trailers of these, in an answer with HTTP status 200 and a content type of its own
@@ -69,51 +66,43 @@ fn refusal_to_pb(refusal: Refusal, is_grpc: bool) -> DeniedHttpResponse {
         fields.push(("grpc-message", detail.to_owned()));
         body.clear();
     }
-    DeniedHttpResponse {
-        status: Some(HttpStatus { code: meaning.http_status().into() }),
-        headers: each_field(fields),
-        body,
+    writer.nested(1, |inner| inner.number(1, meaning.http_status().into()));
+    write_fields(writer, 2, &fields);
+    writer.text(3, &body);
+}
+
+fn write_fields(writer: &mut Writer<'_>, number: u8, fields: &[Field]) {
+    for (name, value) in fields {
+        write_field(writer, number, name, value.as_bytes());
     }
 }
 
-fn each_field(fields: Vec<(&'static str, String)>) -> Vec<HeaderValueOption> {
-    fields.into_iter().map(|(name, value)| field(name, value)).collect()
-}
-
-/// A field that replaces all others of its name. Versions of Envoy look at one or the other of the two
-/// that say so, and take the absence of either for the contrary.
-fn field(name: &str, value: String) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue { key: name.to_owned(), value, raw_value: Vec::new() }),
-        append: Some(false),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-    }
-}
-
-/// The same of a value that need not be text.
-fn bytes_field(name: &str, value: Vec<u8>) -> HeaderValueOption {
-    match String::from_utf8(value) {
-        Ok(text) => field(name, text),
-        Err(other) => {
-            let mut option = field(name, String::new());
-            if let Some(header) = &mut option.header {
-                header.raw_value = other.into_bytes();
+/// A `HeaderValueOption` with a field that replaces all others of its name. Versions of Envoy look at one
+/// or the other of the two that say so, and take the absence of either for the contrary.
+fn write_field(writer: &mut Writer<'_>, number: u8, name: &str, value: &[u8]) {
+    writer.nested(number, |option| {
+        option.nested(1, |header| {
+            header.text(1, name);
+            match str::from_utf8(value) {
+                Ok(text) => header.text(2, text),
+                Err(_not_text) => header.bytes(3, value),
             }
-            option
-        }
-    }
+        });
+        option.nested(2, |_append_is_false| {});
+        option.number(3, i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd).into());
+    });
 }
 
-/// What access logs and later filters can read.
-fn metadata(facts: Facts) -> Struct {
-    let value = |kind| Value { kind: Some(kind) };
-    let texts = facts.texts.into_iter();
-    let mut fields: BTreeMap<String, Value> =
-        texts.map(|(name, text)| (name.to_owned(), value(Kind::StringValue(text)))).collect();
-    if let Some(revision) = facts.revision {
-        // as text, since numbers there are floating-point
-        let revision = value(Kind::StringValue(revision.to_string()));
-        fields.insert("revision".to_owned(), revision);
+/// What access logs and later filters can read: a `google.protobuf.Struct` of texts.
+fn write_facts(writer: &mut Writer<'_>, facts: Facts) {
+    let Facts { mut texts, revision } = facts;
+    // as text too, since numbers there are floating-point
+    texts.extend(revision.map(|revision| ("revision", revision.to_string())));
+    texts.sort_unstable_by_key(|(name, _)| *name);
+    for (name, text) in texts {
+        writer.nested(1, |entry| {
+            entry.text(1, name);
+            entry.nested(2, |value| value.bytes(3, text.as_bytes()));
+        });
     }
-    Struct { fields }
 }

@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::{
     Common,
-    hot::{self, Hot},
+    hot::{self, Hot, Kind},
     keepalive::Keepalive,
     long,
 };
@@ -65,7 +65,7 @@ where
         departure: Some(Box::pin(departure)),
         asked: Vec::new(),
         answers: Vec::new(),
-        hot: Hot::new(common.front.authorize.clone(), info.remote_addr()),
+        hot: Hot::new(&common.front, info.remote_addr()),
         info,
         common,
     };
@@ -87,6 +87,7 @@ fn builder(streams_max: u32) -> Builder {
 
 /// A request that is whole.
 struct Asked {
+    kind: Kind,
     request: Request<RecvStream>,
     body: Bytes,
     respond: SendResponse<Bytes>,
@@ -159,14 +160,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Takes a request that is to be answered with others, or makes a task that answers it.
     fn take(&mut self, mut request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-        if !hot::is_plain(&request) {
+        let Some(kind) = hot::kind(&request) else {
             return self.spawn(request, Bytes::new(), respond);
-        }
+        };
         let Ok(body) = hot::arrived(request.body_mut()) else {
             return; // its client does not want it any more
         };
         if request.body().is_end_stream() {
-            self.asked.push(Asked { request, body, respond });
+            self.asked.push(Asked { kind, request, body, respond });
         } else {
             self.spawn(request, body, respond);
         }
@@ -175,12 +176,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Answers what was asked, as far as that can be done at once.
     fn answer(&mut self) {
         for group in self.asked.chunks(TOGETHER) {
-            let bodies = std::array::from_fn(|at| group.get(at).map(|asked| &*asked.body));
-            self.answers.extend(self.hot.answer(bodies).into_iter().take(group.len()));
+            let bodies = std::array::from_fn(|at| {
+                let asked = group.get(at).filter(|asked| asked.kind == Kind::Authorize)?;
+                Some(&*asked.body)
+            });
+            let answers = self.hot.answer(bodies);
+            self.answers.extend(group.iter().zip(answers).map(
+                |(asked, answer)| match asked.kind {
+                    Kind::Authorize => answer,
+                    Kind::Check => self.hot.check(&asked.body, asked.request.headers()),
+                },
+            ));
         }
         let mut asked = std::mem::take(&mut self.asked);
         let mut answers = std::mem::take(&mut self.answers);
-        for (Asked { request, body, respond }, answer) in asked.drain(..).zip(answers.drain(..)) {
+        for (Asked { request, body, respond, .. }, answer) in asked.drain(..).zip(answers.drain(..))
+        {
             match answer {
                 Some(answer) => hot::send(respond, answer),
                 None => self.spawn(request, body, respond),

@@ -1,4 +1,5 @@
-//! The hot way: a plain request for one decision, answered without a task, a timer or a stream.
+//! The hot way: a plain request for one decision, of a backend or of Envoy, answered without a task, a timer
+//! or a stream.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,7 +13,7 @@ use tracing::debug;
 
 use crate::{
     replica::TOGETHER,
-    rpc::{authorize::AuthorizeServer, wire::answer::Answer},
+    rpc::{authorize::AuthorizeServer, ext_authz::ExtAuthzServer, front::Front},
     telemetry::chain,
 };
 
@@ -26,21 +27,36 @@ static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 #[derive(Debug)]
 pub(super) struct Hot {
     authorize: AuthorizeServer,
+    ext_authz: ExtAuthzServer,
     peer: Option<IpAddr>,
     /// Where answers are written before they are as long as they are; its room is used again.
     written: Vec<u8>,
 }
 
-/// Whether a request may ask for one decision, as clients do.
-pub(super) fn is_plain<T>(request: &Request<T>) -> bool {
+/// What asks for one decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `keyward.v1.Authorize/Authorize`.
+    Authorize,
+    /// `envoy.service.auth.v3.Authorization/Check`.
+    Check,
+}
+
+/// What a request may be that asks for one decision as clients do.
+pub(super) fn kind<T>(request: &Request<T>) -> Option<Kind> {
+    let kind = match request.uri().path() {
+        AuthorizeServer::UNARY => Kind::Authorize,
+        ExtAuthzServer::CHECK => Kind::Check,
+        _ => return None,
+    };
     let is_grpc = |value: &HeaderValue| {
         let value = value.as_bytes();
         value == b"application/grpc" || value == b"application/grpc+proto"
     };
-    request.uri().path() == AuthorizeServer::UNARY
-        && *request.method() == Method::POST
+    let is_plain = *request.method() == Method::POST
         && request.headers().get(CONTENT_TYPE).is_some_and(is_grpc)
-        && request.headers().get(&GRPC_ENCODING).is_none_or(|encoding| encoding == "identity")
+        && request.headers().get(&GRPC_ENCODING).is_none_or(|encoding| encoding == "identity");
+    is_plain.then_some(kind)
 }
 
 /// What is there of a body. Nothing of it is released to the client's window: that happens by itself
@@ -63,8 +79,9 @@ pub(super) fn arrived(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
 }
 
 impl Hot {
-    pub(super) fn new(authorize: AuthorizeServer, peer: Option<SocketAddr>) -> Self {
-        Self { authorize, peer: peer.map(|peer| peer.ip()), written: Vec::new() }
+    pub(super) fn new(front: &Front, peer: Option<SocketAddr>) -> Self {
+        let Front { authorize, ext_authz, .. } = front.clone();
+        Self { authorize, ext_authz, peer: peer.map(|peer| peer.ip()), written: Vec::new() }
     }
 
     /// The answers to some whole bodies, as gRPC frames them; `None` for one that is not to be had now or
@@ -77,18 +94,28 @@ impl Hot {
         let (mut answers, written) = ([const { None }; TOGETHER], &mut self.written);
         self.authorize.answer_now(messages, self.peer, |at, answer| {
             if let Some(place) = answers.get_mut(at) {
-                *place = Some(framed(&answer, written));
+                *place = Some(framed(written, |buffer| answer.write(buffer)));
             }
         });
         answers
     }
+
+    /// The same to a whole body from Envoy, of a call with this metadata.
+    pub(super) fn check(&mut self, body: &[u8], metadata: &HeaderMap) -> Option<Bytes> {
+        let message = unframed(body)?;
+        let mut answered = None;
+        let answer = framed(&mut self.written, |buffer| {
+            answered = self.ext_authz.answer_now(message, metadata, self.peer, buffer);
+        });
+        answered.map(|()| answer)
+    }
 }
 
-/// An answer as gRPC frames it.
-fn framed(answer: &Answer, written: &mut Vec<u8>) -> Bytes {
+/// What is written, as gRPC frames it.
+fn framed(written: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     written.clear();
     written.resize(FRAME_BYTES, 0);
-    answer.write(written);
+    write(written);
     let length = u32::try_from(written.len() - FRAME_BYTES).unwrap_or(u32::MAX);
     if let Some(room) = written.get_mut(1..FRAME_BYTES) {
         room.copy_from_slice(&length.to_be_bytes());

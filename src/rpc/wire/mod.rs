@@ -6,7 +6,7 @@
 pub mod answer;
 pub mod codec;
 pub mod read;
-mod write;
+pub(in crate::rpc) mod write;
 
 #[cfg(test)]
 pub(in crate::rpc) mod tests;

@@ -12,25 +12,25 @@ const TWO_BYTES: usize = 0x80;
 
 /// A message that is being written at the end of a buffer. Fields are numbered from 1 to 15.
 #[derive(Debug)]
-pub(super) struct Writer<'a>(pub(super) &'a mut Vec<u8>);
+pub(in crate::rpc) struct Writer<'a>(pub(in crate::rpc) &'a mut Vec<u8>);
 
 impl Writer<'_> {
     /// A text that has something in it.
-    pub(super) fn text(&mut self, field: u8, text: &str) {
+    pub(in crate::rpc) fn text(&mut self, field: u8, text: &str) {
         if !text.is_empty() {
             self.bytes(field, text.as_bytes());
         }
     }
 
     /// Bytes, be they none or a nested message that is encoded already.
-    pub(super) fn bytes(&mut self, field: u8, bytes: &[u8]) {
+    pub(in crate::rpc) fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.0.push(field << 3 | WITH_LENGTH);
         self.length(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
     /// A number that is not 0.
-    pub(super) fn number(&mut self, field: u8, number: i64) {
+    pub(in crate::rpc) fn number(&mut self, field: u8, number: i64) {
         if number != 0 {
             self.0.push(field << 3 | NUMBER);
             self.varint(number.cast_unsigned());
@@ -38,18 +38,18 @@ impl Writer<'_> {
     }
 
     /// A fact that is true.
-    pub(super) fn fact(&mut self, field: u8, fact: bool) {
+    pub(in crate::rpc) fn fact(&mut self, field: u8, fact: bool) {
         self.number(field, i64::from(fact));
     }
 
     /// A `google.protobuf.Duration`.
-    pub(super) fn duration(&mut self, field: u8, duration: Duration) {
+    pub(in crate::rpc) fn duration(&mut self, field: u8, duration: Duration) {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         self.instant(field, seconds, i64::from(duration.subsec_nanos()));
     }
 
     /// A `google.protobuf.Duration` or `Timestamp`, which have the same form.
-    pub(super) fn instant(&mut self, field: u8, seconds: i64, nanos: i64) {
+    pub(in crate::rpc) fn instant(&mut self, field: u8, seconds: i64, nanos: i64) {
         self.nested(field, |inner| {
             inner.number(1, seconds);
             inner.number(2, nanos);
@@ -57,7 +57,7 @@ impl Writer<'_> {
     }
 
     /// A nested message. Room for its length is left before it is known; most need one byte.
-    pub(super) fn nested(&mut self, field: u8, write: impl FnOnce(&mut Writer<'_>)) {
+    pub(in crate::rpc) fn nested(&mut self, field: u8, write: impl FnOnce(&mut Writer<'_>)) {
         self.0.extend_from_slice(&[field << 3 | WITH_LENGTH, 0]);
         let start = self.0.len();
         write(&mut Writer(self.0));

@@ -1,5 +1,6 @@
 //! Clients of the authorize listener that speak HTTP/2 as few do, but as they may.
 
+mod checks;
 mod client;
 mod endings;
 mod odd;

@@ -13,6 +13,8 @@
     reason = "a bench ends where anything goes wrong, and nothing here is part of the service"
 )]
 
+#[path = "support/check.rs"]
+mod check;
 #[path = "support/loaded.rs"]
 mod loaded;
 
@@ -24,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use check::Checking;
 use divan::{Bencher, counter::ItemsCount};
 use keyward::replica::TOGETHER;
 use keyward::{
@@ -178,6 +181,20 @@ fn decisions(bencher: Bencher<'_, '_>, loaded: &'static Loaded) {
                 authorize(&loaded.hot, token, &question, terms(&question, clock::now())).unwrap();
             assert_eq!(outcome.decision, Decision::Allow);
             black_box(&outcome);
+        }
+    });
+}
+
+/// From the bytes of what Envoy asks to those of the answer, without HTTP/2.
+#[divan::bench(args = sizes(), sample_count = 20)]
+fn check_with_a_rate_limit_each(bencher: Bencher<'_, '_>, keys: usize) {
+    let loaded = Loaded::with(keys, true);
+    let order = Shuffled::below(keys);
+    let mut checking = Checking::of(loaded);
+    bencher.counter(ItemsCount::new(RUN)).bench_local(|| {
+        loaded.hot.ledger.drain(); // another thread does that
+        for _ in 0..RUN {
+            black_box(checking.answer(&loaded.tokens[order.next()]));
         }
     });
 }

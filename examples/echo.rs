@@ -1,5 +1,5 @@
 //! The bare service on Keyward's own listener, allocator and runtimes: what is left of a call when
-//! nothing is decided. Flag: `--limits`.
+//! nothing is decided. Flags: `--limits`, `--ext-authz`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -13,6 +13,7 @@ mod echo_service;
 use std::{net::SocketAddr, thread};
 
 use keyward::rpc::{
+    envoy::service::auth::v3::authorization_server::AuthorizationServer,
     listen::{AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, Opening, bind},
     pb::authorize_server::AuthorizeServer,
 };
@@ -54,9 +55,14 @@ fn runtime() -> Runtime {
 }
 
 async fn serve(lane: Lane, echo: Echo) {
-    let service = AuthorizeServer::new(echo).max_decoding_message_size(AUTHORIZE_MESSAGE_BYTES_MAX);
-    let serving = Server::builder()
-        .max_concurrent_streams(STREAMS_MAX)
-        .serve_with_incoming(service, lane.incoming(Opening::Http2));
-    serving.await.unwrap();
+    let server = Server::builder().max_concurrent_streams(STREAMS_MAX);
+    let (incoming, bytes_max) = (lane.incoming(Opening::Http2), AUTHORIZE_MESSAGE_BYTES_MAX);
+    let outcome = if echo.ext_authz {
+        let service = AuthorizationServer::new(echo).max_decoding_message_size(bytes_max);
+        server.serve_with_incoming(service, incoming).await
+    } else {
+        let service = AuthorizeServer::new(echo).max_decoding_message_size(bytes_max);
+        server.serve_with_incoming(service, incoming).await
+    };
+    outcome.unwrap();
 }

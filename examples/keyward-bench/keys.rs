@@ -9,7 +9,10 @@ use keyward::{
     rpc::pb::AuthorizeRequest,
 };
 
-use crate::{load::pool::Pool, tokens::token};
+use crate::{
+    load::{blocks::own_fields, pool::Pool},
+    tokens::token,
+};
 
 /// The pepper of all servers of a bench.
 pub const PEPPER: &str = "a pepper for benches, of 32 bytes";
@@ -63,6 +66,8 @@ pub enum Answers {
     Decided,
     /// One that allows everything.
     AllAllowed,
+    /// A proxy, which lets pass what is allowed. It is asked for [`Mix::Good`] only.
+    Proxy,
 }
 
 /// The request of a key for what it may do.
@@ -78,8 +83,22 @@ pub fn request(number: u64) -> AuthorizeRequest {
     }
 }
 
+/// The header fields of a request of a key for what it may do, through a proxy.
+pub fn fields(number: u64) -> Vec<u8> {
+    let AuthorizeRequest { key, route, .. } = request(number);
+    own_fields(&route, &key)
+}
+
+/// A pool of one request through a proxy, of a key that is not known, which expects that it passes.
+pub fn unknown_through_proxy() -> Pool {
+    let mut pool = Pool::default();
+    pool.push_fields(&fields(UNKNOWN), 200);
+    pool
+}
+
 /// A pool of requests, each of another key as long as there are so many, in a shuffled order.
 pub fn pool(keys: u64, requests: u64, mix: Mix, answers: Answers) -> Pool {
+    assert!(answers != Answers::Proxy || mix == Mix::Good, "a proxy is asked for what is allowed");
     let mut pool = Pool::default();
     // a multiplier without a common factor visits every number once, in an order that looks random
     let first = ((1 << 40 | 0x5_deec_e66d) % keys.max(2)) | 1;
@@ -100,7 +119,11 @@ pub fn pool(keys: u64, requests: u64, mix: Mix, answers: Answers) -> Pool {
             }
             (Mix::Good | Mix::Mixed, _) => {}
         }
-        pool.push(&asked, if answers == Answers::AllAllowed { 200 } else { expected });
+        match answers {
+            Answers::Decided => pool.push(&asked, expected),
+            Answers::AllAllowed => pool.push(&asked, 200),
+            Answers::Proxy => pool.push_fields(&own_fields(&asked.route, &asked.key), 200),
+        }
     }
     pool
 }

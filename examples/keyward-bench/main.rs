@@ -16,6 +16,7 @@
 
 mod admin;
 mod changes;
+mod envoy;
 mod fill;
 mod halted;
 mod keys;

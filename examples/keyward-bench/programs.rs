@@ -8,6 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+/// Where `scripts/ensure-envoy` puts it, in the target folder.
+const ENVOY: &str = "envoy/1.40.0";
+
 /// How the programs are built.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Builds {
@@ -26,6 +29,8 @@ pub struct Folders {
     pub keyward: PathBuf,
     /// Of those that are built as most programs are.
     pub stock: PathBuf,
+    /// Where Envoy is, if it is there.
+    pub envoy: PathBuf,
 }
 
 impl Builds {
@@ -40,7 +45,7 @@ impl Builds {
         let own = env::current_exe()?;
         let target = own.ancestors().nth(3).context("not run by cargo")?;
         let folder = |profile: &str| target.join(if profile == "dev" { "debug" } else { profile });
-        Ok(Folders { keyward: folder(profile), stock: folder("stock") })
+        Ok(Folders { keyward: folder(profile), stock: folder("stock"), envoy: target.join(ENVOY) })
     }
 }
 

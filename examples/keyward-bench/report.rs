@@ -28,6 +28,7 @@ pub enum Counted {
     #[default]
     Decisions,
     Writes,
+    Requests,
 }
 
 impl Counted {
@@ -36,6 +37,7 @@ impl Counted {
         match self {
             Self::Decisions => "decisions",
             Self::Writes => "writes",
+            Self::Requests => "requests",
         }
     }
 }
@@ -48,7 +50,14 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Single values with their units, such as what a fill took.
     pub facts: Vec<(String, f64, &'static str)>,
+    /// Names of variants that are to be compared besides those with their baselines.
+    pub pairs: Vec<(String, String)>,
+    /// What must be known to read the values.
+    pub notes: Vec<String>,
 }
+
+/// How a variant is to another one: what of it is compared, and the ratios that were made in each round.
+type Ratios = [(&'static str, Option<Summary>); 4];
 
 /// The middle of values, and their ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -140,17 +149,66 @@ impl Report {
     }
 
     fn ratio_of(&self, row: &Row, values: impl Fn(&Row) -> Vec<f64>) -> Option<Summary> {
-        let (own, other) = (values(row), values(self.row(row.baseline.as_ref()?)?));
+        self.ratio_between(row, row.baseline.as_ref()?, values)
+    }
+
+    fn ratio_between(
+        &self,
+        row: &Row,
+        other: &str,
+        values: impl Fn(&Row) -> Vec<f64>,
+    ) -> Option<Summary> {
+        let (own, other) = (values(row), values(self.row(other)?));
         let rounds = own.iter().zip(&other).map(|(own, other)| own / other);
         Summary::of(&rounds.collect::<Vec<_>>())
+    }
+
+    /// How a variant is to another one, in each round; `None` if there is no such variant.
+    fn ratios(&self, name: &str, other: &str) -> Option<Ratios> {
+        let row = self.row(name)?;
+        let ratio = |metric: &'static str, title| {
+            (title, self.ratio_between(row, other, |row| row.values(metric).to_vec()))
+        };
+        Some([
+            ratio("rate", "rate"),
+            ratio("cpu_us", "CPU time"),
+            ratio("p50_us", "p50"),
+            ratio("p99_us", "p99"),
+        ])
+    }
+
+    /// The pairs, and each variant with its baseline, where there are pairs.
+    fn compared(&self) -> Vec<(&str, &str)> {
+        if self.pairs.is_empty() {
+            return Vec::new();
+        }
+        let rows = self.rows.iter().filter_map(|row| Some((&*row.name, row.baseline.as_deref()?)));
+        rows.chain(self.pairs.iter().map(|(own, other)| (&**own, &**other))).collect()
+    }
+
+    fn table_of_pairs(&self) -> String {
+        let mut lines = Vec::new();
+        for (name, other) in self.compared() {
+            let Some(ratios) = self.ratios(name, other) else { continue };
+            if lines.is_empty() {
+                let titles = ["to one another"].into_iter().chain(ratios.map(|(title, _)| title));
+                lines.push(titles.map(str::to_owned).collect());
+            }
+            let text = |(_, ratio): (_, Option<Summary>)| ratio.map(|ratio| ratio.text(3));
+            let mut line = vec![format!("{name} / {other}")];
+            line.extend(ratios.map(|ratio| text(ratio).unwrap_or_default()));
+            lines.push(line);
+        }
+        aligned(&lines)
     }
 
     /// The table for people.
     pub fn table(&self) -> String {
         let rate = format!("{}/s", self.counted.name());
-        let columns: [(&str, &str, usize); 8] = [
-            ("rate", &rate, 0),
+        let mut columns = vec![
+            ("rate", &*rate, 0),
             ("cpu_us", "server CPU µs", 2),
+            ("asked_cpu_us", "of that, asked", 2),
             ("p50_us", "p50 µs", 0),
             ("p90_us", "p90 µs", 0),
             ("p99_us", "p99 µs", 0),
@@ -158,11 +216,13 @@ impl Report {
             ("generator_us", "generator µs", 2),
             ("other_cores", "others, cores", 2),
         ];
+        let is_asked = |row: &Row| !row.values("asked_cpu_us").is_empty();
+        columns.retain(|(name, ..)| *name != "asked_cpu_us" || self.rows.iter().any(is_asked));
         let mut lines = Vec::new();
         if !self.rows.is_empty() {
             let mut head =
                 ["variant", "ratio", "CPU ratio", "p99 ratio"].map(str::to_owned).to_vec();
-            head.extend(columns.map(|(_, title, _)| title.to_owned()));
+            head.extend(columns.iter().map(|(_, title, _)| (*title).to_owned()));
             lines.push(head);
         }
         for row in &self.rows {
@@ -170,8 +230,9 @@ impl Report {
             let ratios = [self.ratio(row), self.cpu_ratio(row), self.p99_ratio(row)];
             let mut line = vec![row.name.clone()];
             line.extend(ratios.map(text));
-            for (metric, _, digits) in columns {
-                line.push(row.summary(metric).map_or_else(String::new, |found| found.text(digits)));
+            for (metric, _, digits) in &columns {
+                let found = row.summary(metric);
+                line.push(found.map_or_else(String::new, |found| found.text(*digits)));
             }
             lines.push(line);
         }
@@ -183,6 +244,10 @@ impl Report {
         }
         for (name, value, unit) in &self.facts {
             writeln!(text, "{name}: {value:.3} {unit}").unwrap();
+        }
+        text += &self.table_of_pairs();
+        for note in &self.notes {
+            writeln!(text, "{note}").unwrap();
         }
         text
     }
@@ -203,12 +268,20 @@ impl Report {
                 "metrics": row.metrics.iter().map(metric).collect::<Map<_, _>>(),
             })
         };
+        let pair = |(name, other): (&str, &str)| {
+            let ratios = self.ratios(name, other).into_iter().flatten();
+            let ratios =
+                ratios.map(|(title, ratio)| (title.to_owned(), json!(ratio.map(Summary::json))));
+            json!({ "name": name, "other": other, "ratios": ratios.collect::<Map<_, _>>() })
+        };
         let fact = |(name, value, unit): &(String, f64, &str)| json!({ "name": name, "value": value, "unit": unit });
         json!({
             "scenario": scenario,
             "machine": machine,
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
             "facts": self.facts.iter().map(fact).collect::<Vec<_>>(),
+            "compared": self.compared().into_iter().map(pair).collect::<Vec<_>>(),
+            "notes": self.notes,
         })
     }
 }
@@ -282,40 +355,4 @@ impl Outputs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ratio_is_the_middle_of_the_ratios_of_the_rounds() {
-        let mut report = Report::default();
-        for (name, baseline, rates) in
-            [("own", Some("other"), [10.0, 30.0, 20.0]), ("other", None, [10.0, 10.0, 40.0])]
-        {
-            let mut row = Row::new(name, baseline);
-            for rate in rates {
-                row.add("rate", rate);
-            }
-            report.rows.push(row);
-        }
-        let expected = Summary { median: 1.0, min: 0.5, max: 3.0 };
-        assert_eq!(report.ratio(&report.rows[0]), Some(expected));
-        assert_eq!(report.ratio(&report.rows[1]), None);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
-        assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 3.0]).map(|summary| summary.median), Some(2.5));
-        assert_eq!(Summary::of(&[]), None);
-    }
-
-    #[test]
-    fn spans_are_shown_sorted_and_in_microseconds() {
-        let mut report = Report::default();
-        report.add_spans("nothing", Vec::new());
-        report.add_spans("seen", [30, 10, 20].map(Duration::from_micros).into());
-        let (names, values): (Vec<_>, Vec<_>) =
-            report.facts.iter().map(|(name, value, _)| (name.as_str(), value.round())).unzip();
-        assert_eq!(names, ["seen, p50 of 3", "seen, p99 of 3", "seen, max of 3"]);
-        assert_eq!(values, [20.0, 30.0, 30.0]);
-    }
-}
+mod tests;

@@ -52,6 +52,7 @@ impl Variant {
                 Answers::Decided
             }
             Program::Echo { .. } | Program::EchoStock { .. } => Answers::AllAllowed,
+            Program::Envoy(_) => Answers::Proxy,
         }
     }
 }
@@ -141,6 +142,9 @@ pub fn note(row: &mut Row, measured: &Measured) -> Result<()> {
     let latency = |share: f64| measured.latency.value_at_quantile(share) as f64 / 1000.0;
     row.add("rate", decisions / measured.span.as_secs_f64());
     row.add("cpu_us", micros(measured.server_cpu));
+    if let Some(asked) = measured.asked_cpu {
+        row.add("asked_cpu_us", micros(asked));
+    }
     row.add("p50_us", latency(0.5));
     row.add("p90_us", latency(0.9));
     row.add("p99_us", latency(0.99));

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     admin::Access,
+    envoy::{self, Asked, Guarded},
     fill::{Filled, KeyPlan, fill},
     keys::PEPPER,
     load::Target,
@@ -39,6 +40,8 @@ pub enum Program {
     EchoStock { limits: bool },
     /// A service that asks the database, and notes each use in it or not.
     Naive { update: bool },
+    /// Envoy, and whom it asks about each request.
+    Envoy(Guarded),
 }
 
 /// How replicas share limits.
@@ -67,6 +70,15 @@ impl Program {
             Self::Echo { .. } => "echo",
             Self::EchoStock { .. } => "echo_stock",
             Self::Naive { .. } => "naive",
+            Self::Envoy(_) => "envoy",
+        }
+    }
+
+    /// Whether it is nothing without the keys of a database.
+    const fn needs_keys(self) -> bool {
+        match self {
+            Self::Keyward | Self::KeywardSharing(_) | Self::Naive { .. } => true,
+            Self::Echo { .. } | Self::EchoStock { .. } | Self::Envoy(_) => false,
         }
     }
 
@@ -82,6 +94,7 @@ impl Program {
             Self::Echo { limits: true } | Self::EchoStock { limits: true } => &["--limits"],
             Self::Naive { update: false } => &["--no-update"],
             Self::Echo { .. } | Self::EchoStock { .. } | Self::Naive { .. } => &[],
+            Self::Envoy(_) => envoy::FLAGS,
         }
     }
 }
@@ -92,7 +105,17 @@ pub struct Settings {
     /// The folder of the build of Keyward and of `echo`, and of the stock build of the others.
     pub keyward_folder: PathBuf,
     pub stock_folder: PathBuf,
+    pub envoy_folder: PathBuf,
     pub cores: Cores,
+}
+
+/// How a server is started.
+struct Start<'a> {
+    program: Program,
+    flags: &'a [String],
+    place: Place,
+    /// Where it listens, if it does not say so itself.
+    address: Option<SocketAddr>,
 }
 
 /// A folder, a database and servers, gone when it is dropped.
@@ -155,8 +178,10 @@ impl Site {
 
     /// Starts a server and waits until it can be asked.
     pub fn start(&mut self, program: Program) -> Result<Server> {
-        let Program::KeywardSharing(sharing) = program else {
-            return self.start_with(program, &[]);
+        let sharing = match program {
+            Program::KeywardSharing(sharing) => sharing,
+            Program::Envoy(guarded) => return self.start_guarded(guarded),
+            _ => return self.start_with(program, &[]),
         };
         let name = sharing.name();
         let mut flags = vec![format!("--limit-sharing={name}")];
@@ -173,6 +198,37 @@ impl Site {
 
     /// The same with more flags.
     pub fn start_with(&mut self, program: Program, flags: &[String]) -> Result<Server> {
+        self.launch(&Start { program, flags, place: Place::Server, address: None })
+    }
+
+    /// Starts an Envoy, and before it whom it asks.
+    fn start_guarded(&mut self, guarded: Guarded) -> Result<Server> {
+        let place = guarded.place_of_asked();
+        let asked = match guarded.asked {
+            Asked::Nobody => None,
+            Asked::Keyward => Some((Program::Keyward, vec![])),
+            Asked::Echo => Some((Program::Echo { limits: true }, envoy::echo_flags())),
+            Asked::EchoStock => Some((Program::EchoStock { limits: true }, envoy::echo_flags())),
+        };
+        let asked = asked.map(|(program, flags)| {
+            self.launch(&Start { program, flags: &flags, place, address: None })
+        });
+        let asked = asked.transpose()?;
+        let address = free_address()?;
+        let path = self.folder.join(format!("envoy-{}.json", self.started));
+        let config = envoy::bootstrap(address, asked.as_ref().map(|asked| asked.address));
+        fs::write(&path, config.to_string())?;
+        let flags = ["--config-path".to_owned(), path.display().to_string()];
+        let program = Program::Envoy(guarded);
+        let address = Some(address);
+        let mut server =
+            self.launch(&Start { program, flags: &flags, place: Place::Server, address })?;
+        server.asked = asked.map(Box::new);
+        Ok(server)
+    }
+
+    fn launch(&mut self, start: &Start<'_>) -> Result<Server> {
+        let Start { program, flags, place, address } = *start;
         self.started += 1;
         let folder = match program {
             Program::Keyward | Program::KeywardSharing(_) => self.settings.keyward_folder.clone(),
@@ -180,6 +236,7 @@ impl Site {
             Program::EchoStock { .. } | Program::Naive { .. } => {
                 self.settings.stock_folder.join("examples")
             }
+            Program::Envoy(_) => self.settings.envoy_folder.clone(),
         };
         let log = self.folder.join(format!("{}-{}.log", program.name(), self.started));
         let mut command = Command::new(folder.join(program.name()));
@@ -190,23 +247,34 @@ impl Site {
             None => command.env_remove("DATABASE_URL"),
         };
         ensure!(
-            self.postgres.is_some()
-                || matches!(program, Program::Echo { .. } | Program::EchoStock { .. }),
+            self.postgres.is_some() || !program.needs_keys(),
             "{} needs the keys of a database",
             program.name()
         );
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
-        move_to(self.settings.cores, Place::Server)?;
+        move_to(self.settings.cores, place)?;
         let begun = Instant::now();
         let spawned = command.spawn();
         move_to(self.settings.cores, Place::Rest)?;
         let child = spawned.with_context(|| format!("cannot start {}", program.name()))?;
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { child, log, begun, address, ready: Duration::ZERO };
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Server {
+            child,
+            log,
+            begun,
+            address: address.unwrap_or(unknown),
+            ready: Duration::ZERO,
+            asked: None,
+        };
         server.address = server.wait(program)?;
         server.ready = begun.elapsed();
         Ok(server)
     }
+}
+
+/// Where nobody listens now.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 impl Drop for Site {
@@ -228,12 +296,20 @@ pub struct Server {
     address: SocketAddr,
     /// From its start until it could be asked.
     pub ready: Duration,
+    /// Whom it asks itself.
+    asked: Option<Box<Self>>,
 }
 
 impl Server {
     /// Whom to ask.
     pub fn target(&self) -> Target {
-        Target { address: self.address, pid: self.child.id() }
+        let asked = self.asked.as_ref().map(|asked| asked.child.id());
+        Target { address: self.address, pid: self.child.id(), asked }
+    }
+
+    /// Where it can be asked whom it asks itself.
+    pub fn asked_at(&self) -> Option<SocketAddr> {
+        self.asked.as_ref().map(|asked| asked.address)
     }
 
     /// Keyward's admin API, with a key that the server knows.
@@ -251,6 +327,10 @@ impl Server {
             self.logged("loaded all keys", "took_ms")?;
             return Ok(self.logged("listening", "authorize")?.parse()?);
         }
+        if matches!(program, Program::Envoy(_)) {
+            self.until_listening(self.address)?;
+            return Ok(self.address);
+        }
         let output = self.child.stdout.take().context("no output")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
@@ -258,12 +338,17 @@ impl Server {
         let address = address.with_context(|| format!("the server ended: {}", text(&self.log)))?;
         let address = address.parse()?;
         // tonic binds only when it begins to serve
+        self.until_listening(address)?;
+        Ok(address)
+    }
+
+    fn until_listening(&mut self, address: SocketAddr) -> Result<()> {
         while let Err(error) = TcpStream::connect(address) {
             ensure!(self.child.try_wait()?.is_none(), "the server ended: {}", text(&self.log));
             ensure!(self.begun.elapsed() < START_TIME_MAX, "the server does not listen: {error}");
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(address)
+        Ok(())
     }
 
     /// A field of a line of Keyward's log, once the line is there.

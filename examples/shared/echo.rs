@@ -1,5 +1,7 @@
 //! The service without its logic: each answer has the fields and sizes of one to a key without labels.
 
+mod ext_authz;
+
 use std::pin::Pin;
 
 use keyward::rpc::pb::{
@@ -14,12 +16,15 @@ use tonic::{Request, Response, Status, Streaming};
 pub struct Echo {
     /// Whether answers tell the state of one limit.
     pub limits: bool,
+    /// Whether it is Envoy that asks.
+    pub ext_authz: bool,
 }
 
 impl Echo {
-    /// As the flags say: `--limits` or nothing.
+    /// As the flags say: `--limits`, `--ext-authz`, both or nothing.
     pub fn from_arguments() -> Self {
-        Self { limits: std::env::args().any(|argument| argument == "--limits") }
+        let has = |flag: &str| std::env::args().any(|argument| argument == flag);
+        Self { limits: has("--limits"), ext_authz: has("--ext-authz") }
     }
 
     fn answer(self) -> AuthorizeResponse {

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     Call,
+    blocks::{HeaderBlocks, status},
     message::{encode, is_expected, whole_messages},
     pool::Pool,
-    wire::{self, Frame, HeaderBlocks, PAYLOAD_BYTES_MAX, WINDOW_AT_START, WINDOW_MAX},
+    wire::{self, Frame, PAYLOAD_BYTES_MAX, WINDOW_AT_START, WINDOW_MAX},
 };
 
 const INPUT_BYTES: usize = 256 * 1024;
@@ -79,6 +80,7 @@ pub struct Connection {
     open: Vec<Open>,
     opened: usize,
     lasting: Option<Lasting>,
+    /// What only the next call has: its body, or without a body its own header fields.
     message: Vec<u8>,
 }
 
@@ -91,7 +93,7 @@ impl Connection {
         let mut connection = Self {
             socket,
             call,
-            blocks: HeaderBlocks::new(call.path(), &address.to_string()),
+            blocks: call.blocks(&address.to_string()),
             input: vec![0; INPUT_BYTES],
             filled: 0,
             output: wire::greeting(),
@@ -177,7 +179,8 @@ impl Connection {
             encode(self.call, pool, place, &mut self.message);
             self.open[at].place = place;
         }
-        let length = i64::try_from(self.message.len())?;
+        let has_body = self.call != Call::Get;
+        let length = if has_body { i64::try_from(self.message.len())? } else { 0 };
         let stream_window =
             self.lasting.as_ref().map_or(self.stream_window, |lasting| lasting.window);
         ensure!(
@@ -201,7 +204,8 @@ impl Connection {
             self.opened += 1;
             (stream, wire::END_STREAM)
         };
-        let mut parts = self.message.chunks(PAYLOAD_BYTES_MAX).peekable();
+        let body = if has_body { &*self.message } else { &[] };
+        let mut parts = body.chunks(PAYLOAD_BYTES_MAX).peekable();
         while let Some(part) = parts.next() {
             let flags = if parts.peek().is_none() { last } else { 0 };
             wire::put_head(&mut self.output, part.len(), wire::DATA, flags, stream);
@@ -216,8 +220,16 @@ impl Connection {
         let stream = self.next_stream;
         self.next_stream += 2;
         let block = if stream == 1 { &self.blocks.first } else { &self.blocks.later };
-        wire::put_head(&mut self.output, block.len(), wire::HEADERS, wire::END_HEADERS, stream);
-        self.output.extend_from_slice(block);
+        let (own, end) = match self.call {
+            Call::Get => (&*self.message, wire::END_STREAM),
+            Call::Unary | Call::Batch(_) | Call::Stream => (&[][..], 0),
+        };
+        let length = block.before.len() + own.len() + block.after.len();
+        let flags = wire::END_HEADERS | end;
+        wire::put_head(&mut self.output, length, wire::HEADERS, flags, stream);
+        for part in [&block.before, own, &block.after] {
+            self.output.extend_from_slice(part);
+        }
         stream
     }
 
@@ -252,7 +264,10 @@ impl Connection {
                 self.take_data(frame, pool, done)?;
                 self.take_end(frame, done);
             }
-            wire::HEADERS => self.take_end(frame, done),
+            wire::HEADERS => {
+                self.take_headers(frame, pool)?;
+                self.take_end(frame, done);
+            }
             wire::SETTINGS if !frame.has(wire::ACK) => self.take_settings(frame.payload),
             wire::WINDOW_UPDATE => {
                 let more = i64::from(frame.number()? & WINDOW_MAX);
@@ -294,6 +309,19 @@ impl Connection {
         wire::put_head(&mut self.output, 0, wire::SETTINGS, wire::ACK, 0);
     }
 
+    /// The status of an answer to a request without gRPC; gRPC has its own in messages.
+    fn take_headers(&mut self, frame: &Frame<'_>, pool: &Pool) -> Result<()> {
+        let open = &mut self.open[frame.stream as usize / 2 % OPEN_MAX];
+        if self.call != Call::Get || open.stream != frame.stream || open.answered {
+            return Ok(());
+        }
+        let is_plain = !frame.has(wire::PADDED) && !frame.has(wire::PRIORITY);
+        ensure!(is_plain, "padding or priorities, which are not understood here");
+        open.answered = true;
+        open.bad = status(frame.payload) != Some(pool.expected(open.place));
+        Ok(())
+    }
+
     fn take_data(&mut self, frame: &Frame<'_>, pool: &Pool, done: &mut Vec<Done>) -> Result<()> {
         if let Some(lasting) = &mut self.lasting {
             lasting.received += u32::try_from(frame.payload.len())?;
@@ -309,6 +337,9 @@ impl Connection {
         }
         let open = &mut self.open[frame.stream as usize / 2 % OPEN_MAX];
         ensure!(open.stream == frame.stream, "data of a call that is not open");
+        if self.call == Call::Get {
+            return Ok(()); // only its status counts
+        }
         let (answered, bad, place) = (&mut open.answered, &mut open.bad, open.place);
         whole_messages(&mut open.partial, frame.payload, |message| {
             *bad |= *answered || !is_expected(self.call, pool, place, message);

@@ -30,12 +30,15 @@ pub fn whole_messages(
     Ok(())
 }
 
-/// The gRPC message of a call.
+/// What only one call has: its gRPC message, or without gRPC its own header fields.
 pub fn encode(call: Call, pool: &Pool, place: usize, out: &mut Vec<u8>) {
     const REQUESTS: u8 = 1 << 3 | 2;
+    if call == Call::Get {
+        return out.extend_from_slice(pool.message(place));
+    }
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     match call {
-        Call::Unary | Call::Stream => out.extend_from_slice(pool.message(place)),
+        Call::Unary | Call::Stream | Call::Get => out.extend_from_slice(pool.message(place)),
         Call::Batch(count) => {
             for place in place..place + count {
                 let message = pool.message(place);
@@ -53,6 +56,7 @@ pub fn encode(call: Call, pool: &Pool, place: usize, out: &mut Vec<u8>) {
 pub fn is_expected(call: Call, pool: &Pool, place: usize, message: &[u8]) -> bool {
     match call {
         Call::Unary | Call::Stream => http_status(message) == pool.expected(place),
+        Call::Get => false, // no gRPC message answers it
         Call::Batch(count) => {
             let expected = (place..place + count).map(|place| pool.expected(place));
             responses(message).map(http_status).eq(expected)

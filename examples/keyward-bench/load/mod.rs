@@ -2,6 +2,7 @@
 //! little beside the server that it measures, and checks every answer.
 
 mod answer;
+pub mod blocks;
 mod connection;
 mod message;
 pub mod pool;
@@ -24,6 +25,7 @@ use rustix::{
 };
 
 use self::{
+    blocks::HeaderBlocks,
     connection::{Connection, Done},
     pool::Pool,
 };
@@ -45,21 +47,25 @@ pub enum Call {
     Batch(usize),
     /// One decision by a message on a stream that stays open, one stream a connection.
     Stream,
+    /// A browser's request without a body, to a proxy that asks for one decision.
+    Get,
 }
 
 impl Call {
-    const fn path(self) -> &'static str {
-        match self {
+    fn blocks(self, authority: &str) -> HeaderBlocks {
+        let path = match self {
             Self::Unary => "/keyward.v1.Authorize/Authorize",
             Self::Batch(_) => "/keyward.v1.Authorize/BatchAuthorize",
             Self::Stream => "/keyward.v1.Authorize/StreamAuthorize",
-        }
+            Self::Get => return HeaderBlocks::of_browser(authority),
+        };
+        HeaderBlocks::of_grpc(path, authority)
     }
 
     /// How many decisions one call is.
     pub const fn decisions(self) -> usize {
         match self {
-            Self::Unary | Self::Stream => 1,
+            Self::Unary | Self::Stream | Self::Get => 1,
             Self::Batch(count) => count,
         }
     }
@@ -90,6 +96,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// The process whose CPU time counts as the server's.
     pub pid: u32,
+    /// Another one that it asks about each call, whose CPU time counts too.
+    pub asked: Option<u32>,
 }
 
 /// What a run measured.
@@ -104,7 +112,10 @@ pub struct Measured {
     /// In nanoseconds. With a closed loop from when a call was made, with an open one from when it was
     /// due.
     pub latency: Histogram<u64>,
+    /// With that of the process that the server asks.
     pub server_cpu: Duration,
+    /// Of the process that the server asks, if it asks one.
+    pub asked_cpu: Option<Duration>,
     pub generator_cpu: Duration,
     /// How many cores other processes took; PostgreSQL is one of them.
     pub other_cores: f64,
@@ -153,16 +164,19 @@ impl Load {
 /// What was used of the CPU so far.
 struct Used {
     server: Duration,
+    asked: Option<Duration>,
     generator: Duration,
     all: Cpu,
 }
 
 impl Used {
-    fn now(pid: u32) -> Result<Self> {
+    fn now(target: Target) -> Result<Self> {
         let own = clock_gettime(ClockId::ThreadCPUTime);
         let generator =
             Duration::new(u64::try_from(own.tv_sec)?, u32::try_from(own.tv_nsec).unwrap_or(0));
-        Ok(Self { server: cpu_of_process(pid)?, generator, all: cpu_of_all()? })
+        let (server, asked) =
+            (cpu_of_process(target.pid)?, target.asked.map(cpu_of_process).transpose()?);
+        Ok(Self { server, asked, generator, all: cpu_of_all()? })
     }
 }
 
@@ -220,11 +234,13 @@ impl Running {
             }
         }
         self.until(self.span.start, pool)?;
-        let (before, from) = (Used::now(self.target.pid)?, Instant::now());
+        let (before, from) = (Used::now(self.target)?, Instant::now());
         self.until(self.span.end, pool)?;
-        let (after, span) = (Used::now(self.target.pid)?, from.elapsed());
+        let (after, span) = (Used::now(self.target)?, from.elapsed());
         self.finish(pool)?;
-        let server_cpu = after.server.saturating_sub(before.server);
+        let asked_cpu =
+            after.asked.zip(before.asked).map(|(after, before)| after.saturating_sub(before));
+        let server_cpu = after.server.saturating_sub(before.server) + asked_cpu.unwrap_or_default();
         let generator_cpu = after.generator.saturating_sub(before.generator);
         let others = (after.all - before.all).saturating_sub(server_cpu + generator_cpu);
         Ok(Measured {
@@ -234,6 +250,7 @@ impl Running {
             bad: self.bad,
             latency: self.latency,
             server_cpu,
+            asked_cpu,
             generator_cpu,
             other_cores: others.as_secs_f64() / span.as_secs_f64(),
         })

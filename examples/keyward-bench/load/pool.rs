@@ -10,7 +10,7 @@ pub struct Pool {
     bytes: Vec<u8>,
     /// Where each request ends in `bytes`.
     ends: Vec<usize>,
-    /// The `http_status` of each answer.
+    /// The `http_status` of each answer, or of a browser's its status.
     expected: Vec<u16>,
     /// The next to be asked: a run goes on where the one before ended.
     next: usize,
@@ -19,7 +19,12 @@ pub struct Pool {
 impl Pool {
     /// Adds a request.
     pub fn push(&mut self, request: &AuthorizeRequest, expected: u16) {
-        request.encode(&mut self.bytes).unwrap();
+        self.push_fields(&request.encode_to_vec(), expected);
+    }
+
+    /// Adds a request of a browser, with these fields of its own.
+    pub fn push_fields(&mut self, fields: &[u8], expected: u16) {
+        self.bytes.extend_from_slice(fields);
         self.ends.push(self.bytes.len());
         self.expected.push(expected);
     }

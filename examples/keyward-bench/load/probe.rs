@@ -25,9 +25,14 @@ pub struct Probe {
 impl Probe {
     /// Connects. It is to be told of answers with this `http_status`.
     pub fn open(target: Target, question: &AuthorizeRequest, awaited: u16) -> Result<Self> {
-        let connection = Connection::open(target.address, Call::Unary)?;
         let mut pool = Pool::default();
         pool.push(question, awaited);
+        Self::of_pool(target, Call::Unary, pool)
+    }
+
+    /// Connects. It is to be told of answers that this pool, which has one question, expects.
+    pub fn of_pool(target: Target, call: Call, pool: Pool) -> Result<Self> {
+        let connection = Connection::open(target.address, call)?;
         Ok(Self { connection, pool })
     }
 

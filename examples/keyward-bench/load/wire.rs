@@ -1,5 +1,4 @@
-//! HTTP/2 (RFC 9113) as far as a client needs it that only asks: frames, settings, and header blocks
-//! that were made beforehand (RFC 7541).
+//! HTTP/2 (RFC 9113) as far as a client needs it that only asks: frames and settings.
 
 use anyhow::{Result, ensure};
 
@@ -25,6 +24,7 @@ pub const END_STREAM: u8 = 0x1;
 pub const ACK: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
 pub const PADDED: u8 = 0x8;
+pub const PRIORITY: u8 = 0x20;
 
 pub const SETTING_PUSH: u16 = 2;
 pub const SETTING_STREAMS_MAX: u16 = 3;
@@ -96,47 +96,8 @@ pub fn greeting() -> Vec<u8> {
     out
 }
 
-/// The header blocks of all calls of one method on one connection.
-#[derive(Clone, Debug)]
-pub struct HeaderBlocks {
-    /// Of the first call, which puts the fields into the server's table (RFC 7541, 6.2.1).
-    pub first: Vec<u8>,
-    /// Of those after it, which name them by their numbers there (RFC 7541, 6.1).
-    pub later: Vec<u8>,
-}
-
-impl HeaderBlocks {
-    /// What a gRPC client sends.
-    pub fn new(path: &str, authority: &str) -> Self {
-        const INDEXED: u8 = 0x80;
-        const METHOD_POST: u8 = INDEXED + 3;
-        const SCHEME_HTTP: u8 = INDEXED + 6;
-        const LITERAL: u8 = 0x40;
-        let mut first = vec![METHOD_POST, SCHEME_HTTP];
-        // the names of all but one are in the static table (RFC 7541, appendix A)
-        let fields = [
-            (4, "", path),
-            (1, "", authority),
-            (31, "", "application/grpc"),
-            (0, "te", "trailers"),
-            (58, "", "keyward-bench"),
-        ];
-        for (name_number, name, value) in fields {
-            first.push(LITERAL | name_number);
-            if name_number == 0 {
-                put_text(&mut first, name);
-            }
-            put_text(&mut first, value);
-        }
-        // the last that was put in has the first number after the static ones
-        let fields = [66, 65, 64, 63, 62].map(|number| INDEXED + number);
-        let later = [&[METHOD_POST, SCHEME_HTTP][..], &fields].concat();
-        Self { first, later }
-    }
-}
-
 /// A text without Huffman coding (RFC 7541, 5.2); all of ours have less than 127 bytes.
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     let length = u8::try_from(text.len()).unwrap();
     assert!(length < 127, "a field is too long: {text}");
     out.push(length);
@@ -168,13 +129,5 @@ mod tests {
         let mut bytes = Vec::new();
         put_head(&mut bytes, PAYLOAD_BYTES_MAX + 1, DATA, 0, 1);
         assert!(Frame::split(&bytes).is_err());
-    }
-
-    #[test]
-    fn header_blocks_are_the_bytes_of_rfc_7541() {
-        let blocks = HeaderBlocks::new("/a", "b");
-        let expected = b"\x83\x86\x44\x02/a\x41\x01b\x5f\x10application/grpc\x40\x02te\x08trailers\x7a\x0dkeyward-bench";
-        assert_eq!(blocks.first, expected);
-        assert_eq!(blocks.later, [0x83, 0x86, 0xc2, 0xc1, 0xc0, 0xbf, 0xbe]);
     }
 }

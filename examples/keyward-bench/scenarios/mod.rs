@@ -1,6 +1,7 @@
 //! The scenarios: one file for each. A new one is a file with a `run`, and a line in [`Scenario`].
 
 mod batch;
+mod envoy;
 mod goal;
 mod group;
 mod mixed;
@@ -63,6 +64,9 @@ pub enum Scenario {
     /// How soon a second replica decides by an edited group that all keys have, and what decisions
     /// there take meanwhile. Both cores, 1,000,000 keys
     Group,
+    /// Requests through an Envoy of one worker that asks nobody, a service that always allows, or
+    /// keyward with limits. One core, 1,000,000 keys
+    Envoy,
     /// keyward with rate limits in the modes local, fast and exact, over a Redis. One core, 1,000,000
     /// keys
     Redis,
@@ -96,6 +100,7 @@ impl Scenario {
             Self::Writes => "writes",
             Self::Outage(_) => "outage",
             Self::Group => "group",
+            Self::Envoy => "envoy",
             Self::Redis => "redis",
         }
     }
@@ -115,6 +120,7 @@ impl Scenario {
             Self::Writes => writes::run(choices),
             Self::Outage(arguments) => outage::run(choices, arguments),
             Self::Group => group::run(choices),
+            Self::Envoy => envoy::run(choices),
             Self::Redis => redis::run(choices),
         }
     }
@@ -126,6 +132,7 @@ impl Choices {
         Site::new(Settings {
             keyward_folder: self.folders.keyward.clone(),
             stock_folder: self.folders.stock.clone(),
+            envoy_folder: self.folders.envoy.clone(),
             cores: self.cores.unwrap_or(cores),
         })
     }

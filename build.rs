@@ -6,10 +6,11 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "proto/envoy/service/auth/v3/external_auth.proto",
     "proto/keyward/v1/access_admin.proto",
     "proto/keyward/v1/authorize.proto",
+    "proto/keyward/v1/insight.proto",
     "proto/keyward/v1/key_admin.proto",
     "proto/keyward/v1/limit.proto",
     "proto/keyward/v1/self_service.proto",

@@ -1,5 +1,6 @@
 //! Settings: flags and environment variables, checked once.
 
+pub mod audit;
 pub mod envoy;
 pub mod limits;
 mod parse;
@@ -14,6 +15,7 @@ use thiserror::Error;
 use tokio_postgres::config::SslMode;
 
 use self::{
+    audit::AuditArgs,
     envoy::EnvoyCommand,
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
@@ -48,6 +50,8 @@ pub enum Command {
     /// Look through an Envoy configuration, or print one to begin with
     #[command(subcommand)]
     Envoy(EnvoyCommand),
+    /// Check or print the record of what was done
+    Audit(Box<AuditArgs>),
 }
 
 /// Settings of `keyward serve`.

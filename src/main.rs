@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => log_of(&args.log),
         Command::Migrate(args) => log_of(&args.log),
         Command::Bootstrap(args) => log_of(&args.log),
+        Command::Audit(args) => log_of(args.log()),
         // says why it fails, and nothing else
         Command::Envoy(_) => ("error", LogFormat::Text),
     };
@@ -66,6 +67,7 @@ fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Serve(args) => app::serve(args)?,
         Command::Migrate(args) => commands::migrate(args)?,
         Command::Bootstrap(args) => commands::bootstrap(args)?,
+        Command::Audit(args) => app::audit::audit(args)?,
         Command::Envoy(command) => return envoy::run(command),
     }
     Ok(Outcome::Good)

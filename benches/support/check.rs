@@ -102,6 +102,7 @@ fn server(loaded: &Loaded) -> ExtAuthzServer {
         reached: Reached { revision, nudge: Arc::default() },
         stop: CancellationToken::default(),
         door: Door::Decisions,
+        logins: Arc::default(),
         shared: None,
         random: SystemRandom::new(),
     };

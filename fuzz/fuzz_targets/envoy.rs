@@ -52,6 +52,7 @@ fn server() -> ExtAuthzServer {
             reached: Reached { revision, nudge: Arc::default() },
             stop: CancellationToken::new(),
             door: Door::Decisions,
+            logins: Arc::default(),
             shared: None,
             random: SystemRandom::new(),
         };

@@ -67,7 +67,13 @@ pub async fn make_root_key(
 }
 
 fn intent(now: Timestamp) -> Intent {
-    Intent { action: "keys.bootstrap".into(), actor: Actor::Bootstrap, peer: None, time: now }
+    Intent {
+        action: "keys.bootstrap".into(),
+        actor: Actor::Bootstrap,
+        peer: None,
+        time: now,
+        request: None,
+    }
 }
 
 fn root_settings() -> Result<Settings, StoreError> {

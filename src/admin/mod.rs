@@ -9,7 +9,10 @@ pub mod create;
 pub mod denial;
 pub mod explain;
 pub mod holder;
+pub mod insight;
 pub mod lifecycle;
+pub mod logins;
+pub mod noting;
 pub mod quota;
 pub mod read;
 pub mod regenerate;
@@ -24,17 +27,19 @@ use thiserror::Error;
 use tracing::warn;
 
 use crate::{
-    admin::denial::Denial,
+    admin::{denial::Denial, logins::FailedLogins},
     model::{
         caller::{Actor, Caller},
         id::KeyId,
         key::{Key, KeyState, Refusal, Secret},
         record::{Kind, ThingName},
         secret::{Brand, NoRandomness, Pepper, Token},
+        text::RequestId,
         time::Timestamp,
     },
     store::{
-        MayBeConflict, Session, Store, audit,
+        MayBeConflict, Session, Store,
+        audit::refusal::RefusedAttempt,
         error::StoreError,
         write::{Claim, Intent, RepeatableRequest, WriteTx},
     },
@@ -52,6 +57,8 @@ pub struct Admin {
     pub brand: Brand,
     /// Where ids and tokens come from.
     pub random: SystemRandom,
+    /// Logins that failed.
+    pub logins: Arc<FailedLogins>,
 }
 
 /// One call of an operator.
@@ -63,6 +70,8 @@ pub struct Call {
     pub peer: Option<IpAddr>,
     /// When.
     pub now: Timestamp,
+    /// What the caller calls the request.
+    pub request: Option<RequestId>,
 }
 
 /// Which key is meant, and in which version if that matters.
@@ -224,9 +233,8 @@ impl Admin {
     ) -> Result<T, AdminError> {
         let result = self.store.retry(work).await;
         if let Err(AdminError::Denied(denial)) = &result {
-            let intent = &call.intent(action);
-            let refusal = audit::Refusal { intent, subject, reason: denial.reason() };
-            if let Err(error) = self.store.note_refusal(&refusal).await {
+            let refusal = RefusedAttempt::of(&call.intent(action), subject, denial.reason());
+            if let Err(error) = self.store.note_refusals(&[refusal]).await {
                 warn!(error = chain(&error), action, subject, "a refusal could not be noted");
             }
         }
@@ -278,7 +286,15 @@ impl Call {
     /// What the caller is about to do.
     fn intent(&self, action: &str) -> Intent {
         let actor = Actor::Key(self.caller.key);
-        Intent { action: action.to_owned(), actor, peer: self.peer, time: self.now }
+        let request = self.request.clone();
+        Intent { action: action.to_owned(), actor, peer: self.peer, time: self.now, request }
+    }
+
+    /// The same call, by the name that the request itself has, if it has one.
+    #[must_use]
+    pub fn named(self, request: Option<&RepeatableRequest>) -> Self {
+        let request = request.map(|request| request.id.clone()).or(self.request);
+        Self { request, ..self }
     }
 
     /// Begins a change. Nobody can stop the caller's key between this and the end, so that no change

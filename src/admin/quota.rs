@@ -61,7 +61,7 @@ pub async fn quota_usage(
     let work = || async {
         let mut session = admin.store.session().await?;
         let tx = call.begin(&mut session, "quotas.read").await?;
-        let (owner, limits) = found(&tx, call, owner, Action::Read).await?;
+        let (owner, _, limits) = found(&tx, call, owner, Action::Read).await?;
         let known = tx.quotas_of(&owner).await?;
         tx.abandon().await?;
         Ok(usages(&limits, &known, call.now))
@@ -83,7 +83,7 @@ pub async fn adjust_quota(
         .attempt(call, (ACTION, &subject), || async {
             let mut session = admin.store.session().await?;
             let mut tx = call.begin(&mut session, ACTION).await?;
-            let (owner, limits) = found(&tx, call, owner, Action::Write).await?;
+            let (owner, domain, limits) = found(&tx, call, owner, Action::Write).await?;
             let Some(Rule::Quota(quota)) = limits.get(name).map(|limit| limit.rule) else {
                 let name = ThingName::of_all(&subject);
                 return Err(AdminError::NotFound { kind: Kind::Quota, name });
@@ -93,7 +93,7 @@ pub async fn adjust_quota(
             let after = adjusted(&before, adjustment);
             let revision = match effect {
                 Effect::Apply => {
-                    tx.set_quota((&owner, name), &before, &after).await?;
+                    tx.set_quota((&domain, &owner, name), &before, &after).await?;
                     tx.commit().await?
                 }
                 Effect::ValidateOnly => tx.abandon().await?,
@@ -139,13 +139,13 @@ fn usages(limits: &Limits, known: &[Known], now: Timestamp) -> Vec<QuotaUsage> {
     limits.iter().filter_map(usage).collect()
 }
 
-/// What has the limits, if the caller may do this to it.
+/// What has the limits, and its domain, if the caller may do this to it.
 async fn found(
     tx: &WriteTx<'_>,
     call: &Call,
     owner: &LimitOwner,
     action: Action,
-) -> Result<(Owner, Limits), AdminError> {
+) -> Result<(Owner, DomainName, Limits), AdminError> {
     match owner {
         LimitOwner::Key(id) => {
             call.require_some(action)?;
@@ -156,7 +156,7 @@ async fn found(
                 call.require_ceiling_of_key(tx, &key).await?;
                 key.refuse_deleted()?;
             }
-            Ok((Owner::Key(*id), key.settings.limits))
+            Ok((Owner::Key(*id), key.domain, key.settings.limits))
         }
         LimitOwner::User(domain, id) => {
             let name = ThingName::in_domain(domain, id.as_str());
@@ -164,12 +164,12 @@ async fn found(
             if action == Action::Write {
                 call.require_ceiling_of_user(tx, &user).await?;
             }
-            Ok((Owner::User(user.uid), user.limits))
+            Ok((Owner::User(user.uid), domain.clone(), user.limits))
         }
         LimitOwner::Customer(domain, id) => {
             let name = ThingName::in_domain(domain, id.as_str());
             let customer: Customer = thing(tx, call, (Noun::Customers, action), &name).await?;
-            Ok((Owner::Customer(domain.clone(), id.clone()), customer.limits))
+            Ok((Owner::Customer(domain.clone(), id.clone()), domain.clone(), customer.limits))
         }
         LimitOwner::Domain(domain) => {
             if action == Action::Write {
@@ -177,7 +177,7 @@ async fn found(
             }
             let name = ThingName::in_domain(domain, "");
             let found: Domain = thing(tx, call, (Noun::Domains, action), &name).await?;
-            Ok((Owner::Domain(domain.clone()), found.limits))
+            Ok((Owner::Domain(domain.clone()), domain.clone(), found.limits))
         }
     }
 }

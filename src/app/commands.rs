@@ -50,6 +50,7 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
             pepper: Arc::clone(&pepper),
             brand: args.secret.brand.clone(),
             random: SystemRandom::new(),
+            logins: Arc::default(),
         };
         let made = make_root_key(&admin, When::Always, clock::wall()).await?;
         let made = made.context("no key was made")?;
@@ -60,15 +61,15 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
     result
 }
 
-fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
+pub(super) fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
     Ok(Store::new(&database.config, args.database_connections.get())?)
 }
 
-fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn close(database: Database) {
+pub(super) fn close(database: Database) {
     if let Some(private) = database.private {
         private.stop();
     }

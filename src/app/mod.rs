@@ -4,6 +4,7 @@
 //! keys loaded → serving. End: not serving → stop accepting → open requests finish → follower and
 //! flush end, the last uses are stored → database.
 
+pub mod audit;
 pub mod banner;
 pub mod commands;
 pub mod database;
@@ -27,6 +28,7 @@ use crate::{
     admin::{
         Admin, AdminError,
         bootstrap::{When, make_root_key},
+        noting,
     },
     app::{
         banner::Addresses,
@@ -132,6 +134,7 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
         pepper,
         brand: args.secret.brand.clone(),
         random: SystemRandom::new(),
+        logins: Arc::default(),
     });
     let (reached, reached_now) = watch::channel(0);
     let nudge = Arc::new(Notify::new());
@@ -200,6 +203,8 @@ async fn run(
         let private = database.private.as_ref().map(|_| addresses);
         prepare(args, &admin, private).await?;
         let (store, stop) = (admin.store.clone(), tasks.stop());
+        let logins = noting::run(store.clone(), Arc::clone(&admin.logins), stop.clone());
+        tasks.vital("failed logins", logins);
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
         let quota_interval = args.limits.quota_flush_interval;

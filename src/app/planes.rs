@@ -30,13 +30,14 @@ use crate::{
         forward_auth::ForwardAuth,
         front::Front,
         http1, http2,
+        insight::InsightService,
         listen::{
             ADMIN_MESSAGE_BYTES_MAX, AUTHORIZE_MESSAGE_BYTES_MAX, Acceptor, Lane, Limits, Opening,
             bind, server,
         },
         pb::{
-            access_admin_server::AccessAdminServer, key_admin_server::KeyAdminServer,
-            self_service_server::SelfServiceServer,
+            access_admin_server::AccessAdminServer, insight_server::InsightServer,
+            key_admin_server::KeyAdminServer, self_service_server::SelfServiceServer,
         },
         proxies::ProxyService,
         reached::Reached,
@@ -119,6 +120,7 @@ impl Listeners {
             door: Door::Decisions,
             shared: services.shared.clone(),
             random: SystemRandom::new(),
+            logins: Arc::clone(&services.admin.logins),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
         let proxies = ProxyService {
@@ -175,14 +177,17 @@ fn admin_routes(
         admin: Arc::clone(&admin),
         reached: reached.clone(),
     };
+    let insight = InsightService { hot: Arc::clone(&hot), admin: Arc::clone(&admin) };
     let own = SelfServiceService { hot, admin, reached };
     let keys = KeyAdminServer::new(keys).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let access = AccessAdminServer::new(access).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
+    let insight = InsightServer::new(insight).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let own = SelfServiceServer::new(own).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let explaining = AuthorizeServer::new(explaining, ADMIN_MESSAGE_BYTES_MAX);
     Ok(Routes::new(keys)
         .add_service(access)
         .add_service(own)
+        .add_service(insight)
         .add_service(explaining)
         .add_service(health)
         .add_service(reflection().build_v1()?)
@@ -286,6 +291,7 @@ fn reflection() -> ReflectionBuilder<'static> {
         .with_service_name(KeyAdminServer::<KeyAdminService>::NAME)
         .with_service_name(AccessAdminServer::<AccessAdminService>::NAME)
         .with_service_name(SelfServiceServer::<SelfServiceService>::NAME)
+        .with_service_name(InsightServer::<InsightService>::NAME)
         .with_service_name(AuthorizeServer::NAME)
         .with_service_name(HealthServer::<HealthService>::NAME)
         // so that clients can show the details of errors; before ours, since of two files of one name the

@@ -74,6 +74,8 @@ pub enum Noun {
     Templates,
     /// Customers.
     Customers,
+    /// The audit.
+    Audit,
 }
 
 /// The groups of admin calls that are permitted together.
@@ -119,6 +121,7 @@ impl fmt::Display for Right {
             Noun::Routes => "routes",
             Noun::Templates => "templates",
             Noun::Customers => "customers",
+            Noun::Audit => "audit",
         };
         let action = match self.action {
             Action::Read => "read",

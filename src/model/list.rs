@@ -75,6 +75,8 @@ pub struct PageSize(u16);
 pub struct InvalidPageSize;
 
 impl PageSize {
+    /// As large as a page is if nothing is said.
+    pub const DEFAULT: Self = Self(PAGE_ITEMS_DEFAULT);
     /// As large as a page can be.
     pub const MAX: Self = Self(PAGE_ITEMS_MAX);
 

@@ -4,8 +4,10 @@
 //! I/O, no clock, no logger; time and randomness are arguments.
 
 pub mod address;
+pub mod audit;
 pub mod caller;
 pub mod catalogue;
+pub mod chain;
 pub mod customer;
 pub mod delegation;
 pub mod domain;

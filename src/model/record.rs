@@ -107,6 +107,11 @@ impl Kind {
         }
     }
 
+    /// Reads what actions on it are called by; `None` for anything else.
+    pub fn parse_plural(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.plural() == text)
+    }
+
     /// Reads the stored form; `None` for a kind of a later version.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)

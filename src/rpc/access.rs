@@ -39,7 +39,7 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl AccessAdminService {
     fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
-        authenticate(&self.hot, request)
+        authenticate((&self.hot, &self.admin.logins), request)
     }
 
     /// What a change came to. Waits a moment for this process's own replica, so that who asks here

@@ -43,7 +43,7 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl KeyAdminService {
     fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
-        authenticate(&self.hot, request)
+        authenticate((&self.hot, &self.admin.logins), request)
     }
 
     /// What domains call their permissions.
@@ -75,6 +75,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::CreateKeyResponse> {
         let call = self.call(&request)?;
         let command = convert::create(request.get_ref())?;
+        let call = call.named(command.request.as_ref());
         let Opened { changed, token } =
             create_key(&self.admin, &call, &command).await.map_err(status::admin)?;
         if command.effect == Effect::ValidateOnly {
@@ -128,6 +129,7 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
     ) -> Answer<pb::RegenerateKeyResponse> {
         let call = self.call(&request)?;
         let command = convert::regenerate(request.get_ref())?;
+        let call = call.named(command.request.as_ref());
         let Opened { changed, token } =
             regenerate_key(&self.admin, &call, &command).await.map_err(status::admin)?;
         let (key, revision) = self.shown(&call, &changed).await;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    admin::{Call, denial::Denial},
+    admin::{Call, denial::Denial, logins::FailedLogins},
     authorize::{Case, Hot, Outcome, Record, Terms, authorize, authorize_together, conclude},
     clock,
     limiter::{Charge, Due, Settled, Verdict, failures::Source, shared::Shared},
@@ -57,6 +57,8 @@ pub struct AuthorizeService {
     pub shared: Option<Arc<Shared>>,
     /// Where ids of reservations come from.
     pub random: SystemRandom,
+    /// Logins of operators that failed.
+    pub logins: Arc<FailedLogins>,
 }
 
 /// On which listener the service answers.
@@ -206,7 +208,7 @@ impl AuthorizeService {
         match self.door {
             Door::Decisions => Ok(Asker { call: None, peer }),
             Door::Operators => {
-                let call = authenticate(&self.hot, request)?;
+                let call = authenticate((&self.hot, &self.logins), request)?;
                 let right = Right { noun: Noun::Keys, action: Action::Read };
                 if !call.caller.may(right) {
                     return Err(status::admin(Denial::NotPermitted { right }.into()));

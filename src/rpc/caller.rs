@@ -5,7 +5,11 @@ use std::{net::IpAddr, sync::Arc};
 use tonic::{Request, Status};
 
 use crate::{
-    admin::{AdminError, Call, denial::Denial},
+    admin::{
+        AdminError, Call,
+        denial::Denial,
+        logins::{FailedLogin, FailedLogins},
+    },
     authorize::{Explain, Hot, Outcome, Record, Terms, authorize},
     clock,
     decide::{Ask, Decision, Plane, Question, Reason},
@@ -13,6 +17,7 @@ use crate::{
     model::{
         caller::Caller,
         secret::{Digest, PresentedKey},
+        text::RequestId,
         time::Timestamp,
     },
     rpc::status,
@@ -27,19 +32,30 @@ pub(super) struct Holder {
     pub(super) outcome: Outcome,
 }
 
+/// What judges callers, and where it is noted that one was not let in.
+pub(super) type Gate<'a> = (&'a Hot, &'a FailedLogins);
+
 /// The caller of an admin service.
-pub(super) fn authenticate<T>(hot: &Hot, request: &Request<T>) -> Result<Call, Status> {
-    judge(hot, request, Plane::Admin).map(|holder| holder.call)
+pub(super) fn authenticate<T>(gate: Gate<'_>, request: &Request<T>) -> Result<Call, Status> {
+    judge(gate, request, (Plane::Admin, "login.admin")).map(|holder| holder.call)
 }
 
 /// The caller of a service for holders of keys.
-pub(super) fn authenticate_holder<T>(hot: &Hot, request: &Request<T>) -> Result<Holder, Status> {
-    judge(hot, request, Plane::Holder)
+pub(super) fn authenticate_holder<T>(
+    gate: Gate<'_>,
+    request: &Request<T>,
+) -> Result<Holder, Status> {
+    judge(gate, request, (Plane::Holder, "login.holder"))
 }
 
-fn judge<T>(hot: &Hot, request: &Request<T>, plane: Plane<'_>) -> Result<Holder, Status> {
+fn judge<T>(
+    (hot, logins): Gate<'_>,
+    request: &Request<T>,
+    (plane, action): (Plane<'_>, &'static str),
+) -> Result<Holder, Status> {
     let now = clock::now();
     let peer = request.remote_addr().map(|address| address.ip());
+    let named = request_id(request);
     let question = Question { plane, client: peer, ask: Ask::Authentication };
     let terms = Terms {
         now,
@@ -51,21 +67,33 @@ fn judge<T>(hot: &Hot, request: &Request<T>, plane: Plane<'_>) -> Result<Holder,
     };
     let token = bearer(request);
     let outcome = authorize(hot, token, &question, terms).map_err(status::not_ready)?;
+    let failed = |reason: Reason| {
+        let key = outcome.key.as_ref().map(|key| key.id);
+        let (reason, request) = (reason.name(), named.as_ref());
+        logins.note(&FailedLogin { peer, action, reason, key, request, time: now.wall });
+    };
     match (outcome.decision, PresentedKey::parse(token, &hot.brand)) {
         (Decision::Allow, Ok(presented)) => {
             let digest = presented.digest(&hot.pepper);
-            let call = call(&outcome, digest, (peer, now.wall));
+            let call = call(&outcome, digest, (peer, now.wall), named);
             let call = call.ok_or_else(|| status::unauthenticated(Reason::KeyUnknown))?;
             Ok(Holder { call, outcome })
         }
         (Decision::Allow, Err(_malformed)) => Err(status::unauthenticated(Reason::KeyMalformed)),
         (Decision::Deny(Reason::AddressDenied), _) => {
+            failed(Reason::AddressDenied);
             Err(status::admin(AdminError::Denied(Denial::Address)))
         }
         (Decision::Deny(reason), _) if reason.http_status() == 429 => {
+            if reason == Reason::FailuresThrottled {
+                failed(reason); // the limits of a key that was found good are no failure
+            }
             Err(status::too_often(reason, outcome.retry_after))
         }
-        (Decision::Deny(reason), _) => Err(status::unauthenticated(reason)),
+        (Decision::Deny(reason), _) => {
+            failed(reason);
+            Err(status::unauthenticated(reason))
+        }
     }
 }
 
@@ -73,10 +101,18 @@ fn call(
     outcome: &Outcome,
     digest: Digest,
     (peer, now): (Option<IpAddr>, Timestamp),
+    request: Option<RequestId>,
 ) -> Option<Call> {
     let key = outcome.key.as_ref()?;
     let profile = Arc::clone(&key.profile);
-    Some(Call { caller: Caller { key: key.id, digest, expire: key.expire, profile }, peer, now })
+    let caller = Caller { key: key.id, digest, expire: key.expire, profile };
+    Some(Call { caller, peer, now, request })
+}
+
+/// What the caller calls the request in metadata `x-request-id`; what has not the form of an id is ignored.
+fn request_id<T>(request: &Request<T>) -> Option<RequestId> {
+    let value = request.metadata().get("x-request-id")?.to_str().ok()?;
+    RequestId::parse(value).ok()
 }
 
 /// The token after the scheme `Bearer` (RFC 6750), whatever its case; empty if there is none.

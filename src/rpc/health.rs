@@ -13,13 +13,14 @@ use crate::{clock, replica::Replica, rpc::pb};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The services that health is asked for; the empty name stands for the whole process.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     super::authorize::AuthorizeServer::NAME,
     super::ext_authz::ExtAuthzServer::NAME,
     pb::key_admin_server::KeyAdminServer::<super::admin::KeyAdminService>::NAME,
     pb::access_admin_server::AccessAdminServer::<super::access::AccessAdminService>::NAME,
     pb::self_service_server::SelfServiceServer::<super::self_service::SelfServiceService>::NAME,
+    pb::insight_server::InsightServer::<super::insight::InsightService>::NAME,
 ];
 
 /// A reporter for services that do not serve yet.

@@ -14,6 +14,7 @@ pub mod front;
 pub mod health;
 pub mod http1;
 pub mod http2;
+pub mod insight;
 pub mod listen;
 pub mod proxies;
 pub mod reached;

@@ -35,10 +35,16 @@ pub struct SelfServiceService {
 
 type Answer<T> = Result<Response<T>, Status>;
 
+impl SelfServiceService {
+    fn holder<T>(&self, request: &Request<T>) -> Result<Holder, Status> {
+        authenticate_holder((&self.hot, &self.admin.logins), request)
+    }
+}
+
 #[tonic::async_trait]
 impl pb::self_service_server::SelfService for SelfServiceService {
     async fn who_am_i(&self, request: Request<pb::WhoAmIRequest>) -> Answer<pb::WhoAmIResponse> {
-        let Holder { outcome, .. } = authenticate_holder(&self.hot, &request)?;
+        let Holder { outcome, .. } = self.holder(&request)?;
         let mut answer = outcome.key.as_deref().map(who).unwrap_or_default();
         let end = outcome.key.map(|key| key.secret_end);
         answer.token_expire_time = end.filter(|end| *end <= Timestamp::LAST).map(time_to_pb);
@@ -50,8 +56,9 @@ impl pb::self_service_server::SelfService for SelfServiceService {
         &self,
         request: Request<pb::RegenerateMyKeyRequest>,
     ) -> Answer<pb::RegenerateMyKeyResponse> {
-        let Holder { call, .. } = authenticate_holder(&self.hot, &request)?;
+        let Holder { call, .. } = self.holder(&request)?;
         let (overlap, named) = convert::regenerate_own(request.get_ref())?;
+        let call = call.named(named.as_ref());
         let Opened { changed, token } =
             regenerate_own_key(&self.admin, &call, overlap, named.as_ref())
                 .await
@@ -68,7 +75,7 @@ impl pb::self_service_server::SelfService for SelfServiceService {
         &self,
         request: Request<pb::RevokeMyKeyRequest>,
     ) -> Answer<pb::RevokeMyKeyResponse> {
-        let Holder { call, .. } = authenticate_holder(&self.hot, &request)?;
+        let Holder { call, .. } = self.holder(&request)?;
         let (reason, comment) = convert::revoke_own(request.get_ref())?;
         let revoked = revoke_own_key(&self.admin, &call, reason, &comment).await;
         let revision = revoked.map_err(status::admin)?.revision;

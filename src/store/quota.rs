@@ -9,7 +9,7 @@ use crate::{
             Owner,
             quota::{QuotaUse, StoredQuota},
         },
-        name::LimitName,
+        name::{DomainName, LimitName},
         time::Timestamp,
     },
     store::{
@@ -161,15 +161,16 @@ impl WriteTx<'_> {
         rows.first().map_or(Ok(*unused), |row| known(row).map(|known| known.stored))
     }
 
-    /// Replaces what is stored of a quota that is locked.
+    /// Replaces what is stored of a quota that is locked, of something in this domain.
     pub async fn set_quota(
         &mut self,
-        (owner, name): (&Owner, &LimitName),
+        (domain, owner, name): (&DomainName, &Owner, &LimitName),
         before: &StoredQuota,
         after: &StoredQuota,
     ) -> Result<(), StoreError> {
         self.with_quota(SET, (owner, name), after).await?;
-        self.note_quota(format!("{owner} {name}"), snapshot(before), snapshot(after));
+        let subject = format!("{owner} {name}");
+        self.note_quota((domain, subject), snapshot(before), snapshot(after));
         Ok(())
     }
 

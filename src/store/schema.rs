@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "keys",
@@ -38,6 +38,13 @@ const MIGRATIONS: [Migration; 3] = [
         name: "limits",
         sql: include_str!("migrations/0003_limits.sql"),
         // older ones know of no limits, and there are none before the first is set
+        serves_from: 2,
+    },
+    Migration {
+        version: 4,
+        name: "audit",
+        sql: include_str!("migrations/0004_audit.sql"),
+        // the chain of older ones' events is the work of a trigger
         serves_from: 2,
     },
 ];

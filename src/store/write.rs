@@ -4,9 +4,10 @@
 //! only [`WriteTx::commit`] ends it with effect: audit event, revision, change log and notification
 //! in one statement, then COMMIT. Dropped before that, it is as if it had never been.
 
+mod request;
+
 use std::net::IpAddr;
 
-use ring::digest;
 use serde_json::Value as Json;
 use tokio_postgres::{Row, Transaction, types::Type};
 
@@ -32,12 +33,12 @@ use crate::{
     },
 };
 
-/// How long a repeated request is recognised.
-const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+pub use request::{Claim, RepeatableRequest};
 
 /// Taking the head's lock comes last before COMMIT, so that other writers wait for one round trip
 /// only; holding it until COMMIT puts revisions in the order of commits. Who waits for a row may be
-/// overtaken, again and again where there are many; who waits for an advisory lock is not.
+/// overtaken, again and again where there are many; who waits for an advisory lock is not. A trigger
+/// chains the audit events under that lock (`0004_audit.sql`).
 const CONCLUDE: &str = "-- write.conclude
     WITH turn AS MATERIALIZED (
         SELECT pg_advisory_xact_lock(7161820034572)
@@ -45,17 +46,19 @@ const CONCLUDE: &str = "-- write.conclude
         UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid() FROM turn
         RETURNING revision, nonce
     ), change AS (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $9::text[])
-            WITH ORDINALITY AS change (kind, subject, before, after, logged_as, position)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $9::text[],
+                $10::text[])
+            WITH ORDINALITY AS change (kind, subject, before, after, logged_as, domain, position)
     ), logged AS (
         INSERT INTO keyward.change_log (revision, kind, subject, nonce)
         SELECT DISTINCT head.revision, change.kind, change.logged_as, head.nonce FROM head, change
     ), audited AS (
         INSERT INTO keyward.audit_event
-            (revision, position, occurred_at, actor, peer, action, kind, subject, before, after)
+            (revision, position, occurred_at, actor, peer, action, kind, subject, before, after,
+            domain, request_id)
         SELECT head.revision, change.position, $5, $6, $7, $8, change.kind, change.subject,
-            change.before, change.after
-        FROM head, change
+            change.before, change.after, change.domain, $11
+        FROM head, change ORDER BY change.position
     )
     SELECT revision, pg_notify('keyward', revision::text)::text FROM head";
 
@@ -70,25 +73,6 @@ const ENVIRONMENT_TAG: &str = "-- write.environment_tag
 const LOCK_DOMAIN: &str = "-- write.lock_domain
     SELECT name FROM keyward.domain WHERE name = $1 FOR NO KEY UPDATE";
 
-/// Waits for a concurrent transaction with the same id, then takes over what is too old and leaves
-/// what is not; that is locked then, and nobody can forget it before it is read.
-const CLAIM_REQUEST: &str = "-- write.claim_request
-    INSERT INTO keyward.request (caller, request_id, fingerprint, key_id, created_at)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE
-    SET fingerprint = excluded.fingerprint, key_id = excluded.key_id,
-        created_at = excluded.created_at
-    WHERE request.created_at < $6";
-
-const EARLIER_REQUEST: &str = "-- write.earlier_request
-    SELECT fingerprint, key_id FROM keyward.request WHERE caller = $1 AND request_id = $2";
-
-/// A few at a time, and none that another transaction is at.
-const FORGET_REQUESTS: &str = "-- write.forget_requests
-    DELETE FROM keyward.request WHERE (caller, request_id) IN (
-        SELECT caller, request_id FROM keyward.request WHERE created_at < $1
-        LIMIT 100 FOR UPDATE SKIP LOCKED)";
-
 /// What is being done, by whom: the part of the audit event that is known beforehand.
 #[derive(Clone, Debug)]
 pub struct Intent {
@@ -100,33 +84,8 @@ pub struct Intent {
     pub peer: Option<IpAddr>,
     /// When.
     pub time: Timestamp,
-}
-
-/// A request that its caller may repeat.
-#[derive(Clone, Debug)]
-pub struct RepeatableRequest {
-    /// Its name.
-    pub id: RequestId,
-    /// SHA-256 of what it asks for.
-    fingerprint: digest::Digest,
-}
-
-impl RepeatableRequest {
-    /// A request by its name and all that it asks for.
-    pub fn new(id: RequestId, content: &[u8]) -> Self {
-        Self { id, fingerprint: digest::digest(&digest::SHA256, content) }
-    }
-}
-
-/// What is known of a request that may be a repetition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// It is the first of its name.
-    First,
-    /// It was carried out before, and this key came of it.
-    Repeated(KeyId),
-    /// Another request had this name.
-    Other,
+    /// What the caller calls the request.
+    pub request: Option<RequestId>,
 }
 
 #[derive(Debug)]
@@ -135,6 +94,8 @@ struct Changed {
     subject: String,
     /// What the change log calls it, if that is not the same.
     number: Option<i64>,
+    /// `None`: it belongs to the whole installation.
+    domain: Option<DomainName>,
     before: Option<Json>,
     after: Option<Json>,
 }
@@ -176,7 +137,7 @@ impl WriteTx<'_> {
     /// Adds a key.
     pub async fn insert_key(&mut self, key: &Key) -> Result<(), StoreError> {
         KeyParameters::new(key).execute(key, &self.tx, keys::INSERT).await?;
-        self.note(key.id, None, Some(snapshot(key)));
+        self.note(key, None, Some(snapshot(key)));
         Ok(())
     }
 
@@ -186,7 +147,7 @@ impl WriteTx<'_> {
         if rows != 1 {
             return Err(StoreError::corrupt("key", "id", "the locked row is gone"));
         }
-        self.note(after.id, Some(snapshot(before)), Some(snapshot(after)));
+        self.note(after, Some(snapshot(before)), Some(snapshot(after)));
         Ok(())
     }
 
@@ -277,38 +238,6 @@ impl WriteTx<'_> {
         field(&row, "key", "found")
     }
 
-    /// Claims a request's name for what will come of it, or says what came of it before.
-    pub async fn claim_request(
-        &self,
-        request: &RepeatableRequest,
-        key: KeyId,
-    ) -> Result<Claim, StoreError> {
-        let too_old = self.intent.time.before(REQUEST_MEMORY);
-        let caller = self.intent.actor.to_string();
-        let fingerprint = request.fingerprint.as_ref();
-        let row: [Parameter<'_>; 6] = [
-            (&caller, Type::TEXT),
-            (&request.id.as_str(), Type::TEXT),
-            (&fingerprint, Type::BYTEA),
-            (&key, Type::UUID),
-            (&self.intent.time, Type::TIMESTAMPTZ),
-            (&too_old, Type::TIMESTAMPTZ),
-        ];
-        if self.tx.execute_typed(CLAIM_REQUEST, &row).await? == 1 {
-            let too_old: [Parameter<'_>; 1] = [(&too_old, Type::TIMESTAMPTZ)];
-            self.tx.execute_typed(FORGET_REQUESTS, &too_old).await?;
-            return Ok(Claim::First);
-        }
-        let names: [Parameter<'_>; 2] = [(&caller, Type::TEXT), (&request.id.as_str(), Type::TEXT)];
-        let row = self.tx.query_typed_one(EARLIER_REQUEST, &names).await?;
-        let earlier: &[u8] = field(&row, "request", "fingerprint")?;
-        if earlier == fingerprint {
-            Ok(Claim::Repeated(field(&row, "request", "key_id")?))
-        } else {
-            Ok(Claim::Other)
-        }
-    }
-
     /// Ends without effect. Returns the last revision, which knows of all that was read here.
     pub async fn abandon(self) -> Result<i64, StoreError> {
         let row = self.tx.query_typed_one(HEAD, &[]).await?;
@@ -323,16 +252,19 @@ impl WriteTx<'_> {
         let mut kinds = Vec::with_capacity(self.changed.len());
         let mut subjects = Vec::with_capacity(self.changed.len());
         let mut names = Vec::with_capacity(self.changed.len());
+        let mut domains = Vec::with_capacity(self.changed.len());
         let mut befores = Vec::with_capacity(self.changed.len());
         let mut afters = Vec::with_capacity(self.changed.len());
-        for Changed { kind, subject, number, before, after } in self.changed {
+        for Changed { kind, subject, number, domain, before, after } in self.changed {
             kinds.push(kind.as_str());
+            domains.push(domain.map(|domain| domain.to_string()));
             names.push(number.map_or_else(|| subject.clone(), |number| number.to_string()));
             subjects.push(subject);
             befores.push(before);
             afters.push(after);
         }
-        let parameters: [Parameter<'_>; 9] = [
+        let request = self.intent.request.as_ref().map_or("", RequestId::as_str);
+        let parameters: [Parameter<'_>; 11] = [
             (&kinds, Type::TEXT_ARRAY),
             (&subjects, Type::TEXT_ARRAY),
             (&befores, Type::JSONB_ARRAY),
@@ -342,6 +274,8 @@ impl WriteTx<'_> {
             (&self.intent.peer.map(|peer| peer.to_string()), Type::TEXT),
             (&self.intent.action, Type::TEXT),
             (&names, Type::TEXT_ARRAY),
+            (&domains, Type::TEXT_ARRAY),
+            (&request, Type::TEXT),
         ];
         let row = self.tx.query_typed_one(CONCLUDE, &parameters).await?;
         let revision = field(&row, "log_head", "revision")?;
@@ -349,15 +283,32 @@ impl WriteTx<'_> {
         Ok(revision)
     }
 
-    /// Notes that a quota was adjusted.
-    pub(super) fn note_quota(&mut self, subject: String, before: Json, after: Json) {
-        let (before, after) = (Some(before), Some(after));
-        self.changed.push(Changed { kind: Kind::Quota, subject, number: None, before, after });
+    /// Notes that a quota of something in this domain was adjusted.
+    pub(super) fn note_quota(
+        &mut self,
+        (domain, subject): (&DomainName, String),
+        before: Json,
+        after: Json,
+    ) {
+        self.changed.push(Changed {
+            kind: Kind::Quota,
+            subject,
+            number: None,
+            domain: Some(domain.clone()),
+            before: Some(before),
+            after: Some(after),
+        });
     }
 
-    fn note(&mut self, key: KeyId, before: Option<Json>, after: Option<Json>) {
-        let subject = key.to_string();
-        self.changed.push(Changed { kind: Kind::Key, subject, number: None, before, after });
+    fn note(&mut self, key: &Key, before: Option<Json>, after: Option<Json>) {
+        self.changed.push(Changed {
+            kind: Kind::Key,
+            subject: key.id.to_string(),
+            number: None,
+            domain: Some(key.domain.clone()),
+            before,
+            after,
+        });
     }
 
     fn note_thing<T: Stored>(&mut self, before: Option<&T>, after: Option<&T>) {
@@ -366,6 +317,7 @@ impl WriteTx<'_> {
             kind: T::KIND,
             subject: thing.name().to_string(),
             number: thing.uid(),
+            domain: thing.name().domain,
             before: before.map(T::snapshot),
             after: after.map(T::snapshot),
         });

@@ -21,6 +21,7 @@ mod ext_authz;
 mod faults;
 mod follow;
 mod forward_auth;
+mod insight;
 mod limits;
 mod limits_redis;
 mod listeners;

@@ -162,8 +162,8 @@ fn sql_place(source: &Source) -> Vec<Complaint> {
 }
 
 fn sql_changes(source: &Source) -> Vec<Complaint> {
-    // `things` has what only WriteTx runs; `audit` notes what did not change anything
-    if ["write", "keys", "usage", "quota", "schema", "audit"]
+    // `things` has what only WriteTx runs; `audit/refusal` notes what did not change anything
+    if ["write", "write/request", "keys", "usage", "quota", "schema", "audit/refusal"]
         .map(|file| format!("src/store/{file}.rs"))
         .contains(&source.path)
         || source.path.starts_with("src/store/things/")

@@ -1,6 +1,7 @@
 //! Between protobuf and the nouns. The only validation of requests there is.
 
 pub(super) mod access;
+mod audit;
 mod decision;
 mod explain;
 mod key;
@@ -14,6 +15,9 @@ use std::{str::FromStr, time::Duration};
 use tonic::Status;
 use tonic_types::FieldViolation;
 
+pub(super) use audit::{
+    audit_event_to_pb, audit_export, audit_list, audit_page_to_pb, audit_verify, progress_to_pb,
+};
 pub(super) use decision::{AuthorizeParts, reason_to_pb, settlement};
 pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};

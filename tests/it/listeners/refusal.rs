@@ -143,7 +143,7 @@ async fn a_schema_is_only_made_by_who_may() {
     bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
     run(bootstrap).await.assert_refusal(1, &words);
 
-    for applied in ["version 3; 3 migration(s)", "version 3; 0 migration(s)"] {
+    for applied in ["version 4; 4 migration(s)", "version 4; 0 migration(s)"] {
         let ended = run(migrate(&database)).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.printed.contains(applied), "{ended:?}");
@@ -155,7 +155,7 @@ async fn a_schema_of_another_program_is_refused() {
     for (edit, word) in [
         (
             "INSERT INTO keyward.migration (version, name, checksum, serves_from)
-                VALUES (4, 'later', '', 4)",
+                VALUES (100, 'later', '', 100)",
             "use a newer keyward",
         ),
         ("UPDATE keyward.migration SET checksum = ''", "is not the one that this program has"),
@@ -175,7 +175,7 @@ async fn a_schema_of_another_program_is_refused() {
 async fn a_later_schema_that_serves_this_version_is_served() {
     let database = Database::new();
     let later = "INSERT INTO keyward.migration (version, name, checksum, serves_from)
-        VALUES (4, 'later', '', 3)";
+        VALUES (100, 'later', '', 3)";
     database.connect().await.batch_execute(later).await.unwrap();
     Server::start(&database).await;
     Server::start_with(&database, &["--no-migrate"]).await;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use keyward::rpc::pb::{
-    ListDomainsRequest, ListKeysRequest, WhoAmIRequest, access_admin_client::AccessAdminClient,
-    authorize_client::AuthorizeClient, key_admin_client::KeyAdminClient,
+    ListAuditEventsRequest, ListDomainsRequest, ListKeysRequest, WhoAmIRequest,
+    access_admin_client::AccessAdminClient, authorize_client::AuthorizeClient,
+    insight_client::InsightClient, key_admin_client::KeyAdminClient,
     self_service_client::SelfServiceClient,
 };
 use prost::Message;
@@ -73,10 +74,11 @@ macro_rules! reflection {
 reflection!(version_1, v1);
 reflection!(version_1_alpha, v1alpha);
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "grpc.health.v1.Health",
     "keyward.v1.AccessAdmin",
     "keyward.v1.Authorize",
+    "keyward.v1.Insight",
     "keyward.v1.KeyAdmin",
     "keyward.v1.SelfService",
 ];
@@ -116,15 +118,17 @@ async fn each_listener_has_its_services_and_no_other() {
     let mut manager = KeyAdminClient::new(connect(authorize));
     let mut access = AccessAdminClient::new(connect(authorize));
     let mut holder = SelfServiceClient::new(connect(authorize));
+    let mut insight = InsightClient::new(connect(authorize));
     let refused = decider.authorize(may_read("")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated, "operators may ask for explanations there");
     let refusals = [
         manager.list_keys(ListKeysRequest::default()).await.err(),
         access.list_domains(ListDomainsRequest::default()).await.err(),
         holder.who_am_i(WhoAmIRequest::default()).await.err(),
+        insight.list_audit_events(ListAuditEventsRequest::default()).await.err(),
         version_1::services(authorize).await.err(),
         version_1_alpha::services(authorize).await.err(),
     ];
     let codes = refusals.map(|refusal| refusal.map(|status| status.code()));
-    assert_eq!(codes, [Some(Code::Unimplemented); 5]);
+    assert_eq!(codes, [Some(Code::Unimplemented); 6]);
 }

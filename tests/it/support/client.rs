@@ -3,7 +3,8 @@
 use keyward::rpc::pb::{
     self, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest, Key,
     access_admin_client::AccessAdminClient, authorize_client::AuthorizeClient,
-    key_admin_client::KeyAdminClient, self_service_client::SelfServiceClient,
+    insight_client::InsightClient, key_admin_client::KeyAdminClient,
+    self_service_client::SelfServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -42,6 +43,14 @@ pub(crate) type Access = AccessAdminClient<InterceptedService<Channel, Bearer>>;
 /// A client of `AccessAdmin` with this token; an empty one is not sent.
 pub(crate) fn access_with(channel: Channel, token: &str) -> Access {
     AccessAdminClient::with_interceptor(channel, Bearer(token.to_owned()))
+}
+
+/// A client of `Insight` with a key.
+pub(crate) type Insight = InsightClient<InterceptedService<Channel, Bearer>>;
+
+/// A client of `Insight` with this token; an empty one is not sent.
+pub(crate) fn insight_with(channel: Channel, token: &str) -> Insight {
+    InsightClient::with_interceptor(channel, Bearer(token.to_owned()))
 }
 
 /// A client of `SelfService` with a key.

@@ -122,6 +122,17 @@ impl Database {
         shared().empty_database()
     }
 
+    /// What a backup of it is restored to, on the shared server. Nobody may be connected to it.
+    pub(crate) fn restored(&self) -> Self {
+        let cluster = shared();
+        let config: Config = self.url.parse().unwrap();
+        let source = config.get_dbname().unwrap();
+        let name = format!("test_{}", cluster.databases.fetch_add(1, Relaxed));
+        let create = format!("CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY");
+        psql(&url_of(&cluster.server, "keyward"), &create);
+        Self { url: url(&cluster.server, &name), root_token: self.root_token.clone() }
+    }
+
     /// Its server's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         let config: Config = self.url.parse().unwrap();

@@ -17,8 +17,8 @@ use tonic_health::pb::{
 use super::{
     TIME_MAX,
     client::{
-        Access, Admin, Asker, Explainer, Holder, access_with, admin_with, explainer_with,
-        holder_with,
+        Access, Admin, Asker, Explainer, Holder, Insight, access_with, admin_with, explainer_with,
+        holder_with, insight_with,
     },
     database::{Database, PEPPER},
     eventually, log_folder,
@@ -166,6 +166,16 @@ impl Server {
     /// A client of `AccessAdmin` with the root admin key.
     pub(crate) fn access(&self) -> Access {
         self.access_as(&self.root_token)
+    }
+
+    /// A client of `Insight` with this admin key.
+    pub(crate) fn insight_as(&self, token: &str) -> Insight {
+        insight_with(connect(self.admin), token)
+    }
+
+    /// A client of `Insight` with the root admin key.
+    pub(crate) fn insight(&self) -> Insight {
+        self.insight_as(&self.root_token)
     }
 
     /// A client of `SelfService` with any key.

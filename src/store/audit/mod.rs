@@ -1,57 +1,19 @@
-//! What an audit event shows of a change: the thing before and after, without secrets; and changes
-//! that were refused.
+//! The audit: what an event shows of a change, the thing before and after, without secrets; what was
+//! refused; lists of both; and whether the chain of events is whole.
+
+pub mod list;
+pub mod refusal;
+pub mod verify;
 
 use serde_json::{Value as Json, json};
-use tokio_postgres::types::Type;
 
 use crate::{
     model::{
         key::{Key, Standing},
         time::Timestamp,
     },
-    store::{
-        Parameter, Store,
-        error::StoreError,
-        key_row::{labels_json, reason_text, standing_text},
-        write::Intent,
-    },
+    store::key_row::{labels_json, reason_text, standing_text},
 };
-
-/// A change that was refused for want of rights.
-#[derive(Clone, Debug)]
-pub struct Refusal<'a> {
-    /// What was to be done, by whom, from where, when.
-    pub intent: &'a Intent,
-    /// To what.
-    pub subject: &'a str,
-    /// For which reason it was refused.
-    pub reason: &'a str,
-}
-
-const REFUSE: &str = "-- audit.refuse
-    INSERT INTO keyward.refusal AS known (actor, action, reason, hour, times, first_at,
-        first_subject, last_at, last_subject, last_peer)
-    VALUES ($1, $2, $3, date_trunc('hour', $4::timestamptz, 'UTC'), 1, $4, $5, $4, $5, $6)
-    ON CONFLICT (actor, action, reason, hour) DO UPDATE SET times = known.times + 1,
-        last_at = excluded.last_at, last_subject = excluded.last_subject,
-        last_peer = excluded.last_peer";
-
-impl Store {
-    /// Notes that a change was refused. Like ones within an hour are counted together.
-    pub async fn note_refusal(&self, refusal: &Refusal<'_>) -> Result<(), StoreError> {
-        let Intent { action, actor, peer, time } = refusal.intent;
-        let parameters: [Parameter<'_>; 6] = [
-            (&actor.to_string(), Type::TEXT),
-            (action, Type::TEXT),
-            (&refusal.reason, Type::TEXT),
-            (time, Type::TIMESTAMPTZ),
-            (&refusal.subject, Type::TEXT),
-            (&peer.map(|peer| peer.to_string()), Type::TEXT),
-        ];
-        self.run(REFUSE, &parameters).await?;
-        Ok(())
-    }
-}
 
 /// A key as its audit events show it.
 pub(super) fn snapshot(key: &Key) -> Json {

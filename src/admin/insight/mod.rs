@@ -1,0 +1,3 @@
+//! What operators may learn of what was done.
+
+pub mod audit;

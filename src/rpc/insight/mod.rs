@@ -1,0 +1,59 @@
+//! The service `Insight`.
+
+mod audit;
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    admin::{Admin, Call},
+    authorize::Hot,
+    rpc::{caller::authenticate, pb},
+};
+
+/// Shows operators what was done.
+#[derive(Clone, Debug)]
+pub struct InsightService {
+    /// Judges the callers' keys.
+    pub hot: Arc<Hot>,
+    /// Finds what they want to know.
+    pub admin: Arc<Admin>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+impl InsightService {
+    fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
+        authenticate((&self.hot, &self.admin.logins), request)
+    }
+}
+
+#[tonic::async_trait]
+impl pb::insight_server::Insight for InsightService {
+    type ExportAuditEventsStream = Answers<pb::ExportAuditEventsResponse>;
+    type VerifyAuditStream = Answers<pb::VerifyAuditResponse>;
+
+    async fn list_audit_events(
+        &self,
+        request: Request<pb::ListAuditEventsRequest>,
+    ) -> Answer<pb::ListAuditEventsResponse> {
+        audit::list(self, &request).await
+    }
+
+    async fn export_audit_events(
+        &self,
+        request: Request<pb::ExportAuditEventsRequest>,
+    ) -> Answer<Self::ExportAuditEventsStream> {
+        audit::export(self, &request).await
+    }
+
+    async fn verify_audit(
+        &self,
+        request: Request<pb::VerifyAuditRequest>,
+    ) -> Answer<Self::VerifyAuditStream> {
+        audit::verify(self, &request).await
+    }
+}

@@ -34,7 +34,7 @@ fn main() {
     println!("listening on {address}");
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let limits = Limits { connections_max: 10_000, streams_max: STREAMS_MAX };
-    let (acceptor, mut lanes) = Acceptor::new(listener, threads, limits);
+    let (acceptor, mut lanes) = Acceptor::new(listener, threads, limits, None);
     let last = lanes.pop().unwrap();
     for lane in lanes {
         let _detached = thread::spawn(move || runtime().block_on(serve(lane, echo)));

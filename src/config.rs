@@ -1,10 +1,12 @@
 //! Settings: flags and environment variables, checked once.
 
 pub mod audit;
+pub mod database_url;
 pub mod envoy;
 pub mod limits;
 mod parse;
 pub mod proxies;
+pub mod tls;
 
 use std::{
     ffi::OsString, fmt, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
@@ -12,19 +14,21 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
 use thiserror::Error;
-use tokio_postgres::config::SslMode;
 
 use self::{
     audit::AuditArgs,
+    database_url::{DatabaseUrl, InvalidUrl},
     envoy::EnvoyCommand,
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
     proxies::ProxyArgs,
+    tls::TlsArgs,
 };
 use crate::{
     limiter::shared::server::InvalidServer,
     model::secret::{Brand, InvalidPepper, Pepper},
     telemetry::LogFormat,
+    tls::InvalidTls,
 };
 
 /// Decides whether an API key may do something.
@@ -140,6 +144,10 @@ pub struct ServeArgs {
     /// How long open requests may take to end; then they are cut off
     #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
+
+    /// TLS on the listeners.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 impl ServeArgs {
@@ -196,8 +204,8 @@ pub struct BootstrapArgs {
 /// Where the data is.
 #[derive(Debug, Args)]
 pub struct DatabaseArgs {
-    /// PostgreSQL to use, 15 or later, such as `postgresql://keyward@db/keyward`; without it
-    /// a private one is started
+    /// PostgreSQL to use, 15 or later, such as `postgresql://keyward@db/keyward`, with TLS that
+    /// verifies the server `…?sslmode=verify-full&sslrootcert=FILE`; without it a private one is started
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<Hidden>,
 
@@ -272,16 +280,15 @@ pub enum InvalidSetting {
         #[source]
         source: io::Error,
     },
-    /// A database URL of another form.
-    #[error(
-        "--database-url (DATABASE_URL): must be like postgresql://user:password@host:5432/database"
-    )]
-    DatabaseUrl(#[source] tokio_postgres::Error),
-    /// Transport security that this version does not have.
-    #[error(
-        "--database-url (DATABASE_URL): sslmode=require is not supported by this version; use a network that you trust, or a TLS tunnel, and sslmode=disable"
-    )]
-    DatabaseTls,
+    /// One that is nothing without another one.
+    #[error("{0} needs {1}")]
+    Needs(&'static str, &'static str),
+    /// A file of TLS.
+    #[error(transparent)]
+    Tls(#[from] InvalidTls),
+    /// A database URL that cannot be used.
+    #[error("{URL}")]
+    DatabaseUrl(#[source] InvalidUrl),
     /// No database where one is required.
     #[error(
         "--require-database-url (KEYWARD_REQUIRE_DATABASE_URL) is set: give --database-url (DATABASE_URL) or --database-url-file (DATABASE_URL_FILE)"
@@ -324,7 +331,7 @@ const PEPPER_FILE: &str = "--pepper-file (KEYWARD_PEPPER_FILE)";
 
 impl DatabaseArgs {
     /// The database that was given, if one was.
-    pub fn url(&self) -> Result<Option<tokio_postgres::Config>, InvalidSetting> {
+    pub fn url(&self) -> Result<Option<DatabaseUrl>, InvalidSetting> {
         let given = (self.database_url.as_ref(), self.database_url_file.as_ref());
         let Some(text) = text_or_file(given, (URL, URL_FILE))? else {
             return Ok(None);
@@ -332,12 +339,7 @@ impl DatabaseArgs {
         if filled(self.data_dir.as_ref()).is_some() {
             return Err(InvalidSetting::Both(DATA_DIR, URL));
         }
-        let config: tokio_postgres::Config =
-            text.trim().parse().map_err(InvalidSetting::DatabaseUrl)?;
-        match config.get_ssl_mode() {
-            SslMode::Disable | SslMode::Prefer => Ok(Some(config)),
-            _ => Err(InvalidSetting::DatabaseTls),
-        }
+        DatabaseUrl::parse(&text).map(Some).map_err(InvalidSetting::DatabaseUrl)
     }
 
     /// Refuses what does not go together with a temporary folder.

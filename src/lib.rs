@@ -8,6 +8,7 @@
 //! - [`store`]: all SQL. [`admin`]: what operators do.
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
 //! - [`envoy`]: checks configurations of Envoy.
+//! - [`tls`]: certificates, and taking new ones.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
 //!   [`tasks`], [`telemetry`].
 
@@ -27,4 +28,5 @@ pub mod rpc;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod usage;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, future::try_join_all};
 use keyward::{
     model::secret::{Brand, Pepper},
-    store::Store,
+    store::{Address, Store},
 };
 use tokio_postgres::{Client, NoTls};
 
@@ -82,7 +82,7 @@ pub struct Filled {
 pub fn fill(config: &tokio_postgres::Config, plan: KeyPlan) -> Result<Filled> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Store::new(config, 2)?;
+        let store = Store::new(&Address { config: config.clone(), tls: None }, 2)?;
         store.migrate().await?;
         store.recognise_pepper(&Pepper::parse(PEPPER.as_bytes())?).await?;
         let client = connect(config).await?;

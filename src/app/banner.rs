@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
 };
 
-use crate::admin::Opened;
+use crate::{
+    admin::Opened,
+    config::tls::{Described, Security},
+};
 
 /// Writes one line.
 pub fn say(line: &str) -> io::Result<()> {
@@ -27,19 +30,29 @@ pub fn show_root_key(made: &Opened, service: Option<Addresses>) -> io::Result<()
          export KEYWARD_TOKEN={token}\n",
         made.changed.key.id
     )?;
-    if let Some(Addresses { authorize, admin, .. }) = service {
+    if let Some(Addresses { authorize, admin, tls, .. }) = service {
+        let (to_authorize, to_admin) = (way(tls.authorize), way(tls.admin));
         writeln!(
             out,
             "Make a key, then ask whether it may (put its token in place of TOKEN):\n\
              \n\
-             grpcurl -plaintext -H \"authorization: Bearer $KEYWARD_TOKEN\" -d '{{\"environment\": \
+             grpcurl {to_admin} -H \"authorization: Bearer $KEYWARD_TOKEN\" -d '{{\"environment\": \
              \"production\", \"display_name\": \"First key\", \"permissions\": [\"systems.read\"]}}' \
              {admin} keyward.v1.KeyAdmin/CreateKey\n\
-             grpcurl -plaintext -import-path proto -proto keyward/v1/authorize.proto -d '{{\"key\": \"TOKEN\", \"environment\": \"production\", \
+             grpcurl {to_authorize} -import-path proto -proto keyward/v1/authorize.proto -d '{{\"key\": \"TOKEN\", \"environment\": \"production\", \
              \"permission\": \"systems.read\"}}' {authorize} keyward.v1.Authorize/Authorize\n"
         )?;
     }
     out.flush()
+}
+
+/// How `grpcurl` is to speak to a listener.
+const fn way(tls: Security) -> &'static str {
+    match tls {
+        Security::None => "-plaintext",
+        Security::Server => "-cacert AUTHORITY.pem",
+        Security::Mutual => "-cacert AUTHORITY.pem -cert YOURS.pem -key YOURS.key",
+    }
 }
 
 /// Where a service listens.
@@ -51,4 +64,6 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// For proxies that speak HTTP/1.
     pub http: SocketAddr,
+    /// What TLS there is.
+    pub tls: Described,
 }

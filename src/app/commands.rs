@@ -62,7 +62,7 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
 }
 
 pub(super) fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
-    Ok(Store::new(&database.config, args.database_connections.get())?)
+    Ok(Store::new(&database.address, args.database_connections.get())?)
 }
 
 pub(super) fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

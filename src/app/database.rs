@@ -12,12 +12,14 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
+use tokio_postgres::{Config, config::SslMode};
 use tracing::{info, warn};
 
 use crate::{
-    config::{DatabaseArgs, InvalidSetting, SecretArgs},
+    config::{DatabaseArgs, InvalidSetting, SecretArgs, database_url::DatabaseUrl},
     model::secret::{NoRandomness, Pepper},
     postgres::{Connection, Durability, Options, PostgresError, PrivatePostgres},
+    store::Address,
 };
 
 /// Connections of the private server that are not ours: for `psql` and other commands.
@@ -62,7 +64,7 @@ pub enum DatabaseError {
 #[derive(Debug)]
 pub struct Database {
     /// How to connect.
-    pub config: tokio_postgres::Config,
+    pub address: Address,
     /// What its digests are keyed with; `None` if nobody needs it.
     pub pepper: Option<Arc<Pepper>>,
     /// The private server, if this process runs it.
@@ -129,10 +131,11 @@ impl Database {
             Needs::Pepper(secret) => secret.pepper()?,
             Needs::NoPepper => None,
         };
-        if let Some(config) = args.url()? {
+        if let Some(DatabaseUrl { config, tls }) = args.url()? {
+            let address = Address { config, tls };
             return match (needs, given) {
                 (Needs::Pepper(_), None) => Err(InvalidSetting::NoPepper.into()),
-                (_, pepper) => Ok(Self { config, pepper: pepper.map(Arc::new), private: None }),
+                (_, pepper) => Ok(Self { address, pepper: pepper.map(Arc::new), private: None }),
             };
         }
         let (folder, temporary) = match lifetime {
@@ -149,8 +152,10 @@ impl Database {
             (Needs::Pepper(_), Some(pepper)) => Some(pepper),
             (Needs::Pepper(_), None) => Some(pepper_in(&folder, lifetime)?),
         };
+        let mut config: Config = connection.url().parse().map_err(DatabaseError::Address)?;
+        config.ssl_mode(SslMode::Disable); // it listens on a socket of this machine only
         Ok(Self {
-            config: connection.url().parse().map_err(DatabaseError::Address)?,
+            address: Address { config, tls: None },
             pepper: pepper.map(Arc::new),
             private: server
                 .map(|server| Private { server: Arc::new(server), _temporary: temporary }),

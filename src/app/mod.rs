@@ -37,7 +37,7 @@ use crate::{
     },
     authorize::Hot,
     clock,
-    config::{InvalidSetting, ServeArgs},
+    config::{InvalidSetting, ServeArgs, tls::Listeners},
     limiter::{Limiter, failures::Failures, flush::QuotaFlush, shared::Shared},
     replica::{Replica, follow::Follower},
     rpc::{
@@ -47,6 +47,7 @@ use crate::{
     store::{Store, error::StoreError},
     tasks::Tasks,
     telemetry::chain,
+    tls::{outgoing::OutgoingTls, reload::Reload},
     usage::{self, Ledger},
 };
 
@@ -118,7 +119,7 @@ struct Parts {
 
 async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
-    let store = Store::new(&database.config, args.database.database_connections.get())?;
+    let store = Store::new(&database.address, args.database.database_connections.get())?;
     let (replica, applier) = Replica::new(args.max_staleness);
     let ledger = Arc::new(Ledger::default());
     let (limiter, shared, quotas) = limits(args, &store)?;
@@ -178,6 +179,15 @@ fn replica_id() -> anyhow::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }
 
+/// What looks at the files of TLS again.
+fn reload(args: &ServeArgs, tls: &Listeners, database: &Database) -> anyhow::Result<Reload> {
+    let mut reloading = tls.reloading();
+    if let Some(outgoing) = database.address.tls.as_ref().filter(|tls| tls.has_files()) {
+        reloading.push(Arc::<OutgoingTls>::clone(outgoing));
+    }
+    Ok(Reload::new(reloading, args.tls.tls_reload_interval)?)
+}
+
 async fn run(
     args: &ServeArgs,
     listeners: planes::Listeners,
@@ -185,6 +195,7 @@ async fn run(
     gone: impl Future<Output = String>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let reload = reload(args, listeners.tls(), database)?;
     let (tasks, mut deaths) = Tasks::new();
     let Parts { replica, follower, ledger, health, services, quotas } =
         build(args, database).await?;
@@ -192,7 +203,13 @@ async fn run(
     let shared = services.shared.clone();
     let addresses = listeners.addresses();
     let planes = listeners.serve(args, services, &tasks)?;
-    info!(authorize = %addresses.authorize, admin = %addresses.admin, http = %addresses.http, "listening");
+    info!(
+        authorize = %addresses.authorize, authorize_tls = %addresses.tls.authorize,
+        admin = %addresses.admin, admin_tls = %addresses.tls.admin,
+        http = %addresses.http, http_tls = %addresses.tls.http,
+        "listening"
+    );
+    tasks.vital("TLS reload", reload.run(tasks.stop().clone()));
 
     let departure = Departure::default();
     tasks.vital("health", health::watch(health, replica, departure.clone()));

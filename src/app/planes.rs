@@ -19,7 +19,7 @@ use crate::{
     admin::Admin,
     app::banner::Addresses,
     authorize::Hot,
-    config::ServeArgs,
+    config::{ServeArgs, tls},
     limiter::shared::Shared,
     rpc::{
         DESCRIPTORS,
@@ -45,6 +45,7 @@ use crate::{
     },
     tasks::{Alarm, Tasks},
     telemetry::chain,
+    tls::listener::ListenerTls,
 };
 
 const AUTHORIZE_STREAMS_MAX: u32 = 1024;
@@ -57,6 +58,7 @@ pub struct Listeners {
     admin: TcpListener,
     http: TcpListener,
     addresses: Addresses,
+    tls: tls::Listeners,
 }
 
 /// What the services work with.
@@ -84,8 +86,9 @@ pub struct Planes {
 }
 
 impl Listeners {
-    /// Takes all addresses.
+    /// Reads the files of TLS, and takes all addresses.
     pub fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
+        let tls = args.tls.listeners()?;
         let (authorize, authorize_address) = bind(args.authorize_listen).with_context(|| {
             format!("--authorize-listen (KEYWARD_AUTHORIZE_LISTEN): {}", args.authorize_listen)
         })?;
@@ -95,14 +98,23 @@ impl Listeners {
         let http_listen = args.proxies.http_listen;
         let (http, http_address) = bind(http_listen)
             .with_context(|| format!("--http-listen (KEYWARD_HTTP_LISTEN): {http_listen}"))?;
-        let addresses =
-            Addresses { authorize: authorize_address, admin: admin_address, http: http_address };
-        Ok(Self { authorize, admin, http, addresses })
+        let addresses = Addresses {
+            authorize: authorize_address,
+            admin: admin_address,
+            http: http_address,
+            tls: tls.described(),
+        };
+        Ok(Self { authorize, admin, http, addresses, tls })
     }
 
     /// Where they listen: with port 0 the system has chosen one.
     pub const fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// TLS on them.
+    pub const fn tls(&self) -> &tls::Listeners {
+        &self.tls
     }
 
     /// Serves on all. Must be called on the control runtime.
@@ -141,14 +153,15 @@ impl Listeners {
                 health: services.health.clone(),
             },
         };
-        let ended = serve_decisions((self.authorize, self.http), args, &fronts, (tasks, &stop))?;
+        let listeners = [(self.authorize, &self.tls.authorize), (self.http, &self.tls.http)];
+        let ended = serve_decisions(listeners, args, &fronts, (tasks, &stop))?;
 
         let admin_routes = admin_routes(services, explaining, health)?;
         let limits = Limits {
             connections_max: args.admin_connections.get(),
             streams_max: ADMIN_STREAMS_MAX,
         };
-        let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits);
+        let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits, self.tls.admin.as_ref());
         let tracker = TaskTracker::new();
         let alarm = || tasks.alarm("admin listener", &stop);
         tracker.spawn(guarded(acceptor.run(stop.clone()), alarm()));
@@ -216,7 +229,7 @@ struct Fronts {
 /// Starts the deciding threads, each with a lane of both listeners; the first also accepts for all. The
 /// receiver ends with the last.
 fn serve_decisions(
-    (authorize, http): (TcpListener, TcpListener),
+    [(authorize, authorize_tls), (http, http_tls)]: [(TcpListener, &Option<Arc<ListenerTls>>); 2],
     args: &ServeArgs,
     fronts: &Fronts,
     (tasks, stop): (&Tasks, &CancellationToken),
@@ -231,8 +244,8 @@ fn serve_decisions(
     };
     let http_limits =
         Limits { connections_max: args.proxies.http_connections.get(), streams_max: 1 };
-    let (acceptor, lanes) = Acceptor::new(authorize, threads, limits);
-    let (http_acceptor, http_lanes) = Acceptor::new(http, threads, http_limits);
+    let (acceptor, lanes) = Acceptor::new(authorize, threads, limits, authorize_tls.as_ref());
+    let (http_acceptor, http_lanes) = Acceptor::new(http, threads, http_limits, http_tls.as_ref());
     let (alive, ended) = mpsc::channel(1);
     let mut acceptors = Some((acceptor, http_acceptor));
     for (number, (lane, http_lane)) in lanes.into_iter().zip(http_lanes).enumerate() {

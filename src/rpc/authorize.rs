@@ -24,7 +24,7 @@ use crate::{
     rpc::{
         caller::authenticate,
         convert::{AuthorizeParts, settlement},
-        pb,
+        pb, peer,
         reached::Reached,
         status,
         wire::{
@@ -204,7 +204,7 @@ impl AuthorizeService {
 
     /// Lets in who may ask here.
     fn admit<T>(&self, request: &Request<T>) -> Result<Asker, Status> {
-        let peer = request.remote_addr().map(|address| address.ip());
+        let peer = peer::address(request);
         match self.door {
             Door::Decisions => Ok(Asker { call: None, peer }),
             Door::Operators => {

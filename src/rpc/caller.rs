@@ -20,7 +20,7 @@ use crate::{
         text::RequestId,
         time::Timestamp,
     },
-    rpc::status,
+    rpc::{peer, status},
 };
 
 /// The holder of a key.
@@ -54,7 +54,7 @@ fn judge<T>(
     (plane, action): (Plane<'_>, &'static str),
 ) -> Result<Holder, Status> {
     let now = clock::now();
-    let peer = request.remote_addr().map(|address| address.ip());
+    let peer = peer::address(request);
     let named = request_id(request);
     let question = Question { plane, client: peer, ask: Ask::Authentication };
     let terms = Terms {

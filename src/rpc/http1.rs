@@ -66,9 +66,11 @@ pub async fn serve(lane: Lane, front: &Front) {
 }
 
 async fn serve_connection(stream: Connection, front: Front, leaving: CancellationToken) {
-    let peer = stream.connect_info().remote_addr().map(|address| address.ip());
-    let answering = service_fn(move |request| {
+    let peer = stream.connect_info();
+    let answering = service_fn(move |mut request: Request<Incoming>| {
         let front = front.clone();
+        request.extensions_mut().insert(peer.clone());
+        let peer = peer.address().map(|address| address.ip());
         async move { Ok::<_, Infallible>(front.respond(request, peer).await) }
     });
     let mut builder = http1::Builder::new();

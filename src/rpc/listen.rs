@@ -1,11 +1,11 @@
 //! Listeners: accepting connections within bounds, and what tonic's server is set to.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -18,13 +18,15 @@ use tokio::{
 };
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{
-    Server,
-    server::{Connected, TcpConnectInfo},
-};
+use tonic::transport::{Server, server::Connected};
 use tracing::warn;
 
-use crate::clock::Deadline;
+use super::{
+    complaints::Complaints,
+    peer::Peer,
+    transport::{LaneTls, Transport},
+};
+use crate::{clock::Deadline, tls::listener::ListenerTls};
 
 /// Connections that were accepted and that a lane has not taken yet.
 const LANE_CONNECTIONS_MAX: usize = 256;
@@ -50,7 +52,7 @@ pub(in crate::rpc) const HEADER_BYTES_MAX: u32 = 16 * 1024;
 pub(in crate::rpc) const RESET_STREAMS_MAX: usize = 64;
 /// From the first byte of a request to the first of its answer; a stream may last longer.
 pub(in crate::rpc) const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// Until a new connection has said how it begins.
+/// Until a new connection has said how it begins, with its handshake if there is TLS.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a full listener says so.
 const FULL_LOG_EVERY: Duration = Duration::from_secs(1);
@@ -105,7 +107,10 @@ impl Opening {
 
 /// Where accepted connections go: one lane for each runtime that serves them.
 #[derive(Debug)]
-pub struct Lane(mpsc::Receiver<Accepted>);
+pub struct Lane {
+    accepted: mpsc::Receiver<Accepted>,
+    tls: Option<LaneTls>,
+}
 
 /// An accepted connection that no runtime has taken yet.
 #[derive(Debug)]
@@ -117,11 +122,18 @@ struct Accepted {
 impl Lane {
     /// The connections of this lane, on the runtime that polls them.
     pub fn incoming(self, opening: Opening) -> impl Stream<Item = io::Result<Connection>> {
-        ReceiverStream::new(self.0).map(move |accepted| {
+        let (tls, complaints) = (self.tls, Arc::new(Complaints::default()));
+        ReceiverStream::new(self.accepted).map(move |accepted| {
             let stream = TcpStream::from_std(accepted.stream)?;
-            let silence = Some(Box::pin(sleep(SILENCE_TIME_MAX)));
-            let unheard = opening.bytes();
-            Ok(Connection { stream, silence, unheard, _permit: accepted.permit })
+            let peer = Peer::new(stream.peer_addr().ok());
+            Ok(Connection {
+                transport: Transport::new(stream, tls.as_ref(), &peer, &complaints),
+                peer,
+                silence: Some(Box::pin(sleep(SILENCE_TIME_MAX))),
+                unheard: opening.bytes(),
+                complaints: Arc::clone(&complaints),
+                _permit: accepted.permit,
+            })
         })
     }
 }
@@ -135,12 +147,21 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// An acceptor with so many lanes.
-    pub fn new(listener: StdListener, lanes: usize, limits: Limits) -> (Self, Vec<Lane>) {
+    /// An acceptor with so many lanes, whose connections have TLS or have not.
+    pub fn new(
+        listener: StdListener,
+        lanes: usize,
+        limits: Limits,
+        tls: Option<&Arc<ListenerTls>>,
+    ) -> (Self, Vec<Lane>) {
         let (senders, receivers) = (0..lanes).map(|_| mpsc::channel(LANE_CONNECTIONS_MAX)).unzip();
         let open = Arc::new(Semaphore::new(limits.connections_max));
         let receivers: Vec<_> = receivers;
-        (Self { listener, lanes: senders, open }, receivers.into_iter().map(Lane).collect())
+        let lanes = receivers.into_iter().map(|accepted| {
+            let tls = tls.map(|tls| LaneTls::new(Arc::clone(tls)));
+            Lane { accepted, tls }
+        });
+        (Self { listener, lanes: senders, open }, lanes.collect())
     }
 
     /// Accepts. When told to stop it still takes what the kernel has taken already, then closes the
@@ -213,21 +234,51 @@ impl Dealer {
 }
 
 /// A connection that counts against its listener's limit while it is open.
-#[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    transport: Transport,
+    peer: Peer,
     /// Until the opening is there: protocols have limits of their own after it.
     silence: Option<Pin<Box<Sleep>>>,
     /// How much is missing of the opening.
     unheard: usize,
+    complaints: Arc<Complaints>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.peer).finish()
+    }
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl Connection {
+    /// Reads, and notes how much of the opening is there then.
+    fn hear(
+        &mut self,
+        silence: &mut Pin<Box<Sleep>>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.transport.poll_handshake(context))?;
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.transport).poll_read(context, buffer);
+        let heard = buffer.filled().get(before..).unwrap_or_default();
+        if self.transport.misses_tls(heard) {
+            self.complaints.unexpected_tls(&self.peer);
+        }
+        self.unheard = self.unheard.saturating_sub(heard.len());
+        if self.unheard > 0 && read.is_pending() && silence.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -238,15 +289,12 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let Some(silence) = &mut this.silence {
-            this.unheard = this.unheard.saturating_sub(buffer.filled().len() - before);
-            if this.unheard == 0 {
-                this.silence = None;
-            } else if read.is_pending() && silence.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+        let Some(mut silence) = this.silence.take() else {
+            return Pin::new(&mut this.transport).poll_read(context, buffer);
+        };
+        let read = this.hear(&mut silence, context, buffer);
+        if this.unheard > 0 {
+            this.silence = Some(silence);
         }
         read
     }
@@ -258,15 +306,15 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+        Pin::new(&mut self.get_mut().transport).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        Pin::new(&mut self.get_mut().transport).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().transport).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -274,10 +322,10 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+        Pin::new(&mut self.get_mut().transport).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 }

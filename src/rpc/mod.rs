@@ -7,6 +7,7 @@ pub mod admin;
 pub mod authorize;
 mod caller;
 pub mod codec;
+mod complaints;
 mod convert;
 pub mod ext_authz;
 pub mod forward_auth;
@@ -16,12 +17,14 @@ pub mod http1;
 pub mod http2;
 pub mod insight;
 pub mod listen;
+pub mod peer;
 pub mod proxies;
 pub mod reached;
 mod redact;
 pub mod self_service;
 mod service;
 mod status;
+mod transport;
 pub mod wire;
 
 /// The generated messages, services and clients, by their packages.

@@ -112,7 +112,11 @@ impl From<tokio_postgres::Error> for StoreError {
 fn is_of_connection(error: &tokio_postgres::Error) -> bool {
     let io = error.source().is_some_and(<dyn Error>::is::<io::Error>);
     let text = error.to_string();
-    let texts = ["timeout waiting for server", "unexpected message from server"];
+    let texts = [
+        "timeout waiting for server",
+        "unexpected message from server",
+        "error performing TLS handshake",
+    ];
     io || error.is_closed() || texts.iter().any(|known| text.starts_with(known))
 }
 

@@ -8,15 +8,16 @@ use std::{error::Error, future::Future, num::ParseIntError, sync::Arc, time::Dur
 
 use futures_util::future::poll_fn;
 use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row, types::Type};
+use tokio_postgres::{AsyncMessage, Client, Row, types::Type};
 
 use crate::{
     model::{id::KeyId, record::Kind},
     store::{
-        Parameter, Store,
+        Address, Parameter, Store,
         error::StoreError,
         in_time,
         row::field,
+        tls::Tls,
         view_rows::{self, Changed, Sink},
     },
 };
@@ -74,7 +75,8 @@ impl Store {
         &self,
         wake: Arc<Notify>,
     ) -> Result<(LogReader, impl Future<Output = ()> + Send + use<>), StoreError> {
-        let connecting = self.config.connect(NoTls);
+        let Address { config, tls } = &self.address;
+        let connecting = config.connect(Tls(tls.clone()));
         let (client, mut connection) = in_time(STATEMENT_TIME_MAX, connecting).await??;
         let driver = async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {

@@ -15,19 +15,23 @@ pub mod references;
 mod row;
 pub mod schema;
 pub mod things;
+mod tls;
 mod usage;
 pub mod view_rows;
 pub mod write;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio_postgres::{
-    Client, Config, IsolationLevel, NoTls, Row, Transaction,
+    Client, Config, IsolationLevel, Row, Transaction,
     types::{ToSql, Type},
 };
 
 use error::StoreError;
+
+use self::tls::Tls;
+use crate::tls::outgoing::OutgoingTls;
 
 /// How long one admin operation may take in all before it counts as "the database is not there".
 const OPERATION_TIME_MAX: Duration = Duration::from_secs(10);
@@ -41,13 +45,22 @@ const SERVER_VERSION_MIN: i32 = 150_000;
 pub struct Store {
     pool: Pool,
     /// How to connect, for what needs a connection of its own.
-    config: Config,
+    address: Address,
+}
+
+/// Where the database is, and how to reach it.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The server; whether TLS is wanted and must be.
+    pub config: Config,
+    /// TLS to it. Without, `config` must not ask for any.
+    pub tls: Option<Arc<OutgoingTls>>,
 }
 
 impl Store {
     /// A pool of at most `connections_max` connections. Connects when it is first needed.
-    pub fn new(config: &Config, connections_max: usize) -> Result<Self, StoreError> {
-        let mut config = config.clone();
+    pub fn new(address: &Address, connections_max: usize) -> Result<Self, StoreError> {
+        let Address { mut config, tls } = address.clone();
         config
             .application_name("keyward")
             .connect_timeout(CONNECT_TIME_MAX)
@@ -57,7 +70,7 @@ impl Store {
             .tcp_user_timeout(Duration::from_secs(15));
         // verified: a connection that broke unseen is found here and not by the statement after it
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let manager = Manager::from_config(config.clone(), NoTls, recycling);
+        let manager = Manager::from_config(config.clone(), Tls(tls.clone()), recycling);
         let pool = Pool::builder(manager)
             .max_size(connections_max)
             .runtime(Runtime::Tokio1)
@@ -68,7 +81,7 @@ impl Store {
             })
             .build()
             .map_err(|error| StoreError::Unavailable(error.into()))?;
-        Ok(Self { pool, config })
+        Ok(Self { pool, address: Address { config, tls } })
     }
 
     /// A connection for one piece of work.

@@ -28,4 +28,5 @@ mod listeners;
 mod redis;
 mod scoping;
 mod self_service;
+mod tls;
 mod usage;

@@ -21,6 +21,7 @@ use crate::{
     },
     rpc::{
         envoy::service::auth::v3::{CheckRequest, authorization_server},
+        peer,
         proxies::ProxyService,
         service::{Method, grpc},
         status,
@@ -131,7 +132,7 @@ async fn check(
     service: Arc<ProxyService>,
     request: Request<Asking<Checking>>,
 ) -> Result<Response<Vec<u8>>, Status> {
-    let peer = request.remote_addr().map(|address| address.ip());
+    let peer = peer::address(&request);
     let environment = request.metadata().get(ENVIRONMENT).map(|value| value.as_bytes().to_vec());
     let message = match request.into_inner() {
         Asking::Plain(message) => message,

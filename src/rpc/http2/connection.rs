@@ -16,7 +16,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep,
 };
-use tonic::transport::server::TcpConnectInfo;
 use tracing::debug;
 
 use super::{
@@ -27,7 +26,10 @@ use super::{
 };
 use crate::{
     replica::TOGETHER,
-    rpc::listen::{HEADER_BYTES_MAX, RESET_STREAMS_MAX},
+    rpc::{
+        listen::{HEADER_BYTES_MAX, RESET_STREAMS_MAX},
+        peer::Peer,
+    },
     telemetry::chain,
 };
 
@@ -43,7 +45,7 @@ const ERROR_STREAMS_MAX: usize = 1024;
 const SEND_BYTES_MAX: usize = 400 * 1024;
 
 /// Serves a connection until its end.
-pub(super) async fn serve<T>(io: T, info: TcpConnectInfo, common: Common)
+pub(super) async fn serve<T>(io: T, peer: Peer, common: Common)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -65,8 +67,8 @@ where
         departure: Some(Box::pin(departure)),
         asked: Vec::new(),
         answers: Vec::new(),
-        hot: Hot::new(&common.front, info.remote_addr()),
-        info,
+        hot: Hot::new(&common.front, peer.address()),
+        peer,
         common,
     };
     poll_fn(|context| connection.poll(context)).await;
@@ -104,7 +106,7 @@ struct Connection<T> {
     /// What the answers to them are. Empty in between.
     answers: Vec<Option<Bytes>>,
     hot: Hot,
-    info: TcpConnectInfo,
+    peer: Peer,
     common: Common,
 }
 
@@ -202,7 +204,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Makes a task that answers a request. `first` is what was read of its body already.
     fn spawn(&self, mut request: Request<RecvStream>, first: Bytes, respond: SendResponse<Bytes>) {
-        request.extensions_mut().insert(self.info.clone());
+        request.extensions_mut().insert(self.peer.clone());
         let request = request.map(|rest| long::Incoming::new(first, rest));
         let (front, time_max) = (self.common.front.clone(), self.common.times.request_max);
         self.common.tasks.spawn(long::serve(front, request, respond, time_max));

@@ -18,7 +18,7 @@ use keyward::{
     },
     replica::{self, KeyRef},
     store::{
-        Store,
+        Address, Store,
         quota::{Batch, Known},
     },
 };
@@ -72,7 +72,8 @@ struct Replica {
 
 impl Replica {
     fn new(database: &Database, number: u8, limit: &str) -> Self {
-        let store = Store::new(&database.url.parse().unwrap(), 2).unwrap();
+        let store =
+            Store::new(&Address { config: database.url.parse().unwrap(), tls: None }, 2).unwrap();
         let limiter = Arc::new(Limiter::new(Sharing::Local, Failures::new(None, None), 1));
         let name = format!("00000000-0000-4000-8000-{number:012}");
         let flush = QuotaFlush::new(store.clone(), Arc::clone(&limiter), name);

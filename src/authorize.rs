@@ -13,6 +13,7 @@ use crate::{
         reservation::ReservationId,
         secret::{Brand, Digest, Pepper, Presented, PresentedKey},
         time::{Now, Timestamp},
+        usage::DenialClass,
         view::KeyView,
     },
     replica::{KeyRef, Knowledge, Replica, TOGETHER, lease::NotReady},
@@ -229,7 +230,14 @@ fn judge(
 
 /// What comes of a decision that was made but for limits.
 fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Terms) -> Outcome {
-    let (Decision::Allow, Some(key)) = (outcome.decision, &outcome.key) else { return outcome };
+    let key = match (outcome.decision, &outcome.key) {
+        (Decision::Allow, Some(key)) => key,
+        (Decision::Deny(reason), Some(key)) if terms.record == Record::Use => {
+            deny(hot, (key, reason), terms.now);
+            return outcome;
+        }
+        (Decision::Allow | Decision::Deny(_), _) => return outcome,
+    };
     let take = match terms.record {
         Record::Use => Take::Yes,
         Record::Nothing => Take::No,
@@ -238,7 +246,9 @@ fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Ter
     let due = applicable(hot, key, question)
         .and_then(|it| hot.limiter.due((it, domain), terms.charge, take, terms.now));
     match due {
-        None if take == Take::Yes => hot.ledger.record(key, terms.now.wall),
+        None if take == Take::Yes => {
+            hot.ledger.allow(key, terms.now.wall, terms.charge.cost);
+        }
         None => {}
         // an operator's call waits for nobody
         Some(due)
@@ -264,17 +274,45 @@ pub fn conclude(hot: &Hot, outcome: &mut Outcome, wish: &Wish, verdict: Verdict)
         explanation.add_limits(finding, verdict.summary());
     }
     match (verdict.denied, &outcome.key) {
-        (Some(reason), _) => {
+        (Some(reason), key) => {
+            if let Some(key) = key.as_ref().filter(|_| wish.take == Take::Yes) {
+                deny(hot, (key, reason), wish.ask.now);
+            }
             outcome.decision = Decision::Deny(reason);
             outcome.retry_after = verdict.retry_after;
         }
         (None, Some(key)) if wish.take == Take::Yes => {
-            hot.ledger.record(key, wish.ask.now.wall);
+            hot.ledger.allow(key, wish.ask.now.wall, wish.ask.cost);
             outcome.reservation = wish.ask.slot.map(|(id, _)| id).zip(wish.end);
         }
         (None, _) => {}
     }
     outcome.verdict = Some(verdict);
+}
+
+/// Counts a denial of a key.
+fn deny(hot: &Hot, (key, reason): (&KeyView, Reason), now: Now) {
+    let class = match reason {
+        // not about a key that is known
+        Reason::KeyMissing
+        | Reason::KeyMalformed
+        | Reason::KeyAmbiguous
+        | Reason::KeyUnknown
+        | Reason::FailuresThrottled => return,
+        Reason::KeyInactive
+        | Reason::KeyExpired
+        | Reason::KeyNotYetValid
+        | Reason::UserDisabled
+        | Reason::DomainDisabled => DenialClass::Stopped,
+        Reason::EnvironmentMismatch | Reason::AddressDenied | Reason::CustomerDenied => {
+            DenialClass::Misplaced
+        }
+        Reason::RouteDenied | Reason::PermissionDenied => DenialClass::Forbidden,
+        Reason::RateLimited | Reason::QuotaExhausted | Reason::ConcurrencyExceeded => {
+            DenialClass::Limited
+        }
+    };
+    hot.ledger.deny(key, now.wall, class);
 }
 
 /// What limits a question about a key, if it is one that limits are for.

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod database_url;
+pub mod decisions;
 pub mod envoy;
 pub mod limits;
 mod parse;
@@ -18,6 +19,7 @@ use thiserror::Error;
 use self::{
     audit::AuditArgs,
     database_url::{DatabaseUrl, InvalidUrl},
+    decisions::DecisionArgs,
     envoy::EnvoyCommand,
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
@@ -51,11 +53,11 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Make another root admin key, for when the first is lost, and print its token
     Bootstrap(BootstrapArgs),
+    /// Check or print the record of what was done
+    Audit(Box<AuditArgs>),
     /// Look through an Envoy configuration, or print one to begin with
     #[command(subcommand)]
     Envoy(EnvoyCommand),
-    /// Check or print the record of what was done
-    Audit(Box<AuditArgs>),
 }
 
 /// Settings of `keyward serve`.
@@ -74,6 +76,9 @@ pub struct ServeArgs {
     /// How to serve proxies.
     #[command(flatten)]
     pub proxies: ProxyArgs,
+    /// What is kept of decisions.
+    #[command(flatten)]
+    pub decisions: DecisionArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,

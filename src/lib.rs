@@ -5,6 +5,7 @@
 //!
 //! - [`model`]: the nouns. [`decide`]: the order of checks. Both pure.
 //! - [`replica`]: all keys in memory. [`usage`]: which were used. [`authorize`]: the hot path, whole.
+//! - [`journal`]: the decision log in memory.
 //! - [`store`]: all SQL. [`admin`]: what operators do.
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
 //! - [`envoy`]: checks configurations of Envoy.
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod decide;
 pub mod envoy;
+pub mod journal;
 pub mod limiter;
 pub mod model;
 pub mod postgres;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use http::HeaderMap;
 use keyward::{
     authorize::Hot,
+    journal::{Journal, Mask, Selection},
     model::key_source::KeySources,
     proxy::Settings,
     rpc::{
@@ -103,6 +104,7 @@ fn server(loaded: &Loaded) -> ExtAuthzServer {
         stop: CancellationToken::default(),
         door: Door::Decisions,
         logins: Arc::default(),
+        journal: Arc::new(Journal::new(Selection::nothing(), Mask::default())),
         shared: None,
         random: SystemRandom::new(),
     };

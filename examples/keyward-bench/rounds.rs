@@ -48,9 +48,10 @@ impl Variant {
     /// What its server is expected to say.
     const fn answers(&self) -> Answers {
         match self.program {
-            Program::Keyward | Program::KeywardSharing(_) | Program::Naive { .. } => {
-                Answers::Decided
-            }
+            Program::Keyward
+            | Program::KeywardSharing(_)
+            | Program::KeywardLogging(_)
+            | Program::Naive { .. } => Answers::Decided,
             Program::Echo { .. } | Program::EchoStock { .. } => Answers::AllAllowed,
             Program::Envoy(_) => Answers::Proxy,
         }

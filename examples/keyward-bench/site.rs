@@ -34,6 +34,8 @@ pub enum Program {
     Keyward,
     /// The same, with the limits of its keys shared or not.
     KeywardSharing(Sharing),
+    /// The same, with all decisions logged or none.
+    KeywardLogging(Logging),
     /// The bare service on Keyward's listener, allocator and runtimes; answers with a limit or without.
     Echo { limits: bool },
     /// The bare service as tonic's guide has it.
@@ -63,10 +65,32 @@ impl Sharing {
     }
 }
 
+/// Which decisions are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logging {
+    Off,
+    All,
+}
+
+impl Logging {
+    /// As `--decision-log` wants it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::All => "all",
+        }
+    }
+}
+
 impl Program {
+    /// Whether it is Keyward itself.
+    const fn is_keyward(self) -> bool {
+        matches!(self, Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_))
+    }
+
     const fn name(self) -> &'static str {
         match self {
-            Self::Keyward | Self::KeywardSharing(_) => "keyward",
+            Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_) => "keyward",
             Self::Echo { .. } => "echo",
             Self::EchoStock { .. } => "echo_stock",
             Self::Naive { .. } => "naive",
@@ -76,15 +100,12 @@ impl Program {
 
     /// Whether it is nothing without the keys of a database.
     const fn needs_keys(self) -> bool {
-        match self {
-            Self::Keyward | Self::KeywardSharing(_) | Self::Naive { .. } => true,
-            Self::Echo { .. } | Self::EchoStock { .. } | Self::Envoy(_) => false,
-        }
+        self.is_keyward() || matches!(self, Self::Naive { .. })
     }
 
     fn args(self) -> &'static [&'static str] {
         match self {
-            Self::Keyward | Self::KeywardSharing(_) => &[
+            Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_) => &[
                 "serve",
                 "--authorize-listen=127.0.0.1:0",
                 "--admin-listen=127.0.0.1:0",
@@ -181,6 +202,9 @@ impl Site {
         let sharing = match program {
             Program::KeywardSharing(sharing) => sharing,
             Program::Envoy(guarded) => return self.start_guarded(guarded),
+            Program::KeywardLogging(logging) => {
+                return self.start_with(program, &[format!("--decision-log={}", logging.name())]);
+            }
             _ => return self.start_with(program, &[]),
         };
         let name = sharing.name();
@@ -231,12 +255,10 @@ impl Site {
         let Start { program, flags, place, address } = *start;
         self.started += 1;
         let folder = match program {
-            Program::Keyward | Program::KeywardSharing(_) => self.settings.keyward_folder.clone(),
+            _ if program.is_keyward() => self.settings.keyward_folder.clone(),
             Program::Echo { .. } => self.settings.keyward_folder.join("examples"),
-            Program::EchoStock { .. } | Program::Naive { .. } => {
-                self.settings.stock_folder.join("examples")
-            }
             Program::Envoy(_) => self.settings.envoy_folder.clone(),
+            _ => self.settings.stock_folder.join("examples"),
         };
         let log = self.folder.join(format!("{}-{}.log", program.name(), self.started));
         let mut command = Command::new(folder.join(program.name()));
@@ -323,7 +345,7 @@ impl Server {
     }
 
     fn wait(&mut self, program: Program) -> Result<SocketAddr> {
-        if matches!(program, Program::Keyward | Program::KeywardSharing(_)) {
+        if program.is_keyward() {
             self.logged("loaded all keys", "took_ms")?;
             return Ok(self.logged("listening", "authorize")?.parse()?);
         }

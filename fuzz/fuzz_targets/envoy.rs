@@ -11,6 +11,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use keyward::{
     authorize::Hot,
+    journal::{Journal, Mask, Selection},
     model::{key_source::KeySources, name::EnvironmentName},
     proxy::Settings,
     rpc::{
@@ -53,6 +54,7 @@ fn server() -> ExtAuthzServer {
             stop: CancellationToken::new(),
             door: Door::Decisions,
             logins: Arc::default(),
+            journal: Arc::new(Journal::new(Selection::nothing(), Mask::default())),
             shared: None,
             random: SystemRandom::new(),
         };

@@ -38,6 +38,7 @@ use crate::{
     authorize::Hot,
     clock,
     config::{InvalidSetting, ServeArgs, tls::Listeners},
+    journal::{Journal, flush::JournalFlush},
     limiter::{Limiter, failures::Failures, flush::QuotaFlush, shared::Shared},
     replica::{Replica, follow::Follower},
     rpc::{
@@ -48,7 +49,7 @@ use crate::{
     tasks::Tasks,
     telemetry::chain,
     tls::{outgoing::OutgoingTls, reload::Reload},
-    usage::{self, Ledger},
+    usage::{self, Ledger, flush::CountFlush},
 };
 
 /// What runs beside decisions: store, follower, flush, admin.
@@ -115,6 +116,8 @@ struct Parts {
     health: HealthReporter,
     services: planes::Services,
     quotas: QuotaFlush,
+    counts: CountFlush,
+    journal: JournalFlush,
 }
 
 async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
@@ -122,7 +125,9 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let store = Store::new(&database.address, args.database.database_connections.get())?;
     let (replica, applier) = Replica::new(args.max_staleness);
     let ledger = Arc::new(Ledger::default());
-    let (limiter, shared, quotas) = limits(args, &store)?;
+    let boot = replica_id()?;
+    let (limiter, shared, quotas) = limits(args, &store, &boot)?;
+    let counts = CountFlush::new(boot, args.decisions.usage_retention);
     let hot = Arc::new(Hot {
         replica: Arc::clone(&replica),
         ledger: Arc::clone(&ledger),
@@ -140,34 +145,42 @@ async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
     let (reached, reached_now) = watch::channel(0);
     let nudge = Arc::new(Notify::new());
     let health = health::not_serving().await;
+    let journal = JournalFlush {
+        store: store.clone(),
+        journal: Arc::new(Journal::new(args.decisions.selection(), args.decisions.mask())),
+        tail: Arc::default(),
+        retention: args.decisions.decision_log_retention,
+    };
     let services = planes::Services {
         hot,
         admin,
         shared,
         reached: Reached { revision: reached_now, nudge: Arc::clone(&nudge) },
         health: health.clone(),
+        journal: Arc::clone(&journal.journal),
+        tail: Arc::clone(&journal.tail),
     };
     let poll_interval = args.poll_interval;
     let follower = Follower { store, applier, poll_interval, nudge, reached };
-    Ok(Parts { replica, follower, ledger, health, services, quotas })
+    Ok(Parts { replica, follower, ledger, health, services, quotas, counts, journal })
 }
 
 /// What enforces limits, what shares them with other replicas, and what stores quotas.
 fn limits(
     args: &ServeArgs,
     store: &Store,
+    replica: &str,
 ) -> anyhow::Result<(Arc<Limiter>, Option<Arc<Shared>>, QuotaFlush)> {
     let limits = &args.limits;
     let (sharing, server) = limits.sharing()?;
     let failures = Failures::new(limits.failure_limit.0, limits.peer_failure_limit.0);
     let limiter = Arc::new(Limiter::new(sharing, failures, limits.replicas));
-    let replica = replica_id()?;
     let shared = server.map(|server| {
-        let names = (limits.redis_prefix.as_str(), replica.as_str());
+        let names = (limits.redis_prefix.as_str(), replica);
         let times = (limits.redis_timeout, limits.limit_sync_interval);
         Arc::new(Shared::new(Arc::clone(&limiter), server, names, times))
     });
-    let quotas = QuotaFlush::new(store.clone(), Arc::clone(&limiter), replica);
+    let quotas = QuotaFlush::new(store.clone(), Arc::clone(&limiter), replica.to_owned());
     Ok((limiter, shared, quotas))
 }
 
@@ -197,7 +210,7 @@ async fn run(
     let mut signals = Signals::new()?;
     let reload = reload(args, listeners.tls(), database)?;
     let (tasks, mut deaths) = Tasks::new();
-    let Parts { replica, follower, ledger, health, services, quotas } =
+    let Parts { replica, follower, ledger, health, services, quotas, counts, journal } =
         build(args, database).await?;
     let admin = Arc::clone(&services.admin);
     let shared = services.shared.clone();
@@ -226,7 +239,8 @@ async fn run(
         tasks.vital("follower", follower.run(stop.clone()));
         let quota_interval = args.limits.quota_flush_interval;
         tasks.vital("quotas", quotas.run(quota_interval, stop.clone()));
-        tasks.vital("flush", usage::flush::run(store, ledger, interval, stop.clone()));
+        tasks.vital("decision log", journal.run(stop.clone()));
+        tasks.vital("flush", usage::flush::run((store, ledger), counts, interval, stop.clone()));
         anyhow::Ok(pending::<Infallible>().await)
     };
     let result = tokio::select! {

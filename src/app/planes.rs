@@ -20,6 +20,7 @@ use crate::{
     app::banner::Addresses,
     authorize::Hot,
     config::{ServeArgs, tls},
+    journal::{Journal, tail::Tail},
     limiter::shared::Shared,
     rpc::{
         DESCRIPTORS,
@@ -74,6 +75,10 @@ pub struct Services {
     pub reached: Reached,
     /// What health answers from.
     pub health: HealthReporter,
+    /// Where decisions are noted.
+    pub journal: Arc<Journal>,
+    /// Shows decisions to who watches.
+    pub tail: Arc<Tail>,
 }
 
 /// Both planes while they serve.
@@ -133,6 +138,7 @@ impl Listeners {
             shared: services.shared.clone(),
             random: SystemRandom::new(),
             logins: Arc::clone(&services.admin.logins),
+            journal: Arc::clone(&services.journal),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
         let proxies = ProxyService {
@@ -179,7 +185,7 @@ fn admin_routes(
     explaining: AuthorizeService,
     health: HealthServer<HealthService>,
 ) -> anyhow::Result<Routes> {
-    let Services { hot, admin, reached, .. } = services;
+    let Services { hot, admin, reached, tail, .. } = services;
     let keys = KeyAdminService {
         hot: Arc::clone(&hot),
         admin: Arc::clone(&admin),
@@ -190,7 +196,8 @@ fn admin_routes(
         admin: Arc::clone(&admin),
         reached: reached.clone(),
     };
-    let insight = InsightService { hot: Arc::clone(&hot), admin: Arc::clone(&admin) };
+    let stop = explaining.stop.clone();
+    let insight = InsightService { hot: Arc::clone(&hot), admin: Arc::clone(&admin), tail, stop };
     let own = SelfServiceService { hot, admin, reached };
     let keys = KeyAdminServer::new(keys).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);
     let access = AccessAdminServer::new(access).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);

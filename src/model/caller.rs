@@ -76,6 +76,10 @@ pub enum Noun {
     Customers,
     /// The audit.
     Audit,
+    /// What was decided.
+    Decisions,
+    /// How much keys are used.
+    Usage,
 }
 
 /// The groups of admin calls that are permitted together.
@@ -122,6 +126,8 @@ impl fmt::Display for Right {
             Noun::Templates => "templates",
             Noun::Customers => "customers",
             Noun::Audit => "audit",
+            Noun::Decisions => "decisions",
+            Noun::Usage => "usage",
         };
         let action = match self.action {
             Action::Read => "read",

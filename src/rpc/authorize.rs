@@ -1,6 +1,7 @@
 //! The service `Authorize`.
 
 mod conversation;
+mod noting;
 mod serve;
 
 use std::{net::IpAddr, sync::Arc};
@@ -14,9 +15,11 @@ use crate::{
     admin::{Call, denial::Denial, logins::FailedLogins},
     authorize::{Case, Hot, Outcome, Record, Terms, authorize, authorize_together, conclude},
     clock,
+    journal::Journal,
     limiter::{Charge, Due, Settled, Verdict, failures::Source, shared::Shared},
     model::{
         caller::{Action, Noun, Right},
+        decision::Way,
         name::DomainName,
         time::Now,
     },
@@ -59,6 +62,8 @@ pub struct AuthorizeService {
     pub random: SystemRandom,
     /// Logins of operators that failed.
     pub logins: Arc<FailedLogins>,
+    /// Where decisions are noted.
+    pub journal: Arc<Journal>,
 }
 
 /// On which listener the service answers.
@@ -77,6 +82,8 @@ struct Asker {
     call: Option<Arc<Call>>,
     /// From where.
     peer: Option<IpAddr>,
+    /// How.
+    way: Way,
 }
 
 impl AuthorizeService {
@@ -90,20 +97,21 @@ impl AuthorizeService {
     pub(in crate::rpc) async fn answer_proxy(
         &self,
         parts: &AuthorizeParts<'_>,
-        peer: Option<IpAddr>,
+        (peer, way): (Option<IpAddr>, Way),
     ) -> Result<Answer, Status> {
-        self.answer(parts, &Asker { call: None, peer }).await
+        self.answer(parts, &Asker { call: None, peer, way }).await
     }
 
     /// The same, if it can be had without waiting and without an error; otherwise nothing was taken or noted.
     pub(in crate::rpc) fn answer_proxy_now(
         &self,
         parts: &AuthorizeParts<'_>,
-        peer: Option<IpAddr>,
+        (peer, way): (Option<IpAddr>, Way),
     ) -> Option<Answer> {
-        let case = self.case(parts, &Asker { call: None, peer }, clock::now()).ok()?;
+        let asker = Asker { call: None, peer, way };
+        let case = self.case(parts, &asker, clock::now()).ok()?;
         let outcome = authorize(&self.hot, case.presented, &case.question, case.terms).ok()?;
-        outcome.due.is_none().then(|| Answer::new(outcome))
+        outcome.due.is_none().then(|| self.noted(&case, &asker, outcome))
     }
 
     /// The answer that a decision leads to. If the replica is behind what is wanted, it decides once more
@@ -131,7 +139,7 @@ impl AuthorizeService {
             let verdict = self.ask_all(&due).await;
             conclude(&self.hot, &mut outcome, &due.wish, verdict);
         }
-        Ok(Answer::new(outcome))
+        Ok(self.noted(case, asker, outcome))
     }
 
     /// Decides those of these that need no waiting and no error; each answer is taken when it is there.
@@ -144,15 +152,18 @@ impl AuthorizeService {
         if self.door != Door::Decisions {
             return;
         }
-        let (asker, now) = (Asker { call: None, peer }, clock::now());
+        let asker = Asker { call: None, peer, way: Way::Authorize };
+        let now = clock::now();
         let cases = std::array::from_fn(|at| {
             let parts = self.parse(requests.get(at)?.as_ref()?, None).ok()?;
             self.case(&parts, &asker, now).ok()
         });
-        authorize_together(&self.hot, &cases, |at, outcome| match outcome {
-            Ok(outcome) if outcome.due.is_none() => take(at, Answer::new(outcome)),
+        authorize_together(&self.hot, &cases, |at, outcome| match (outcome, cases.get(at)) {
+            (Ok(outcome), Some(Some(case))) if outcome.due.is_none() => {
+                take(at, self.noted(case, &asker, outcome));
+            }
             // what is still to be asked of limits has not been taken
-            Ok(_) | Err(_) => {}
+            (Ok(_) | Err(_), _) => {}
         });
     }
 
@@ -203,17 +214,17 @@ impl AuthorizeService {
     }
 
     /// Lets in who may ask here.
-    fn admit<T>(&self, request: &Request<T>) -> Result<Asker, Status> {
+    fn admit<T>(&self, request: &Request<T>, way: Way) -> Result<Asker, Status> {
         let peer = peer::address(request);
         match self.door {
-            Door::Decisions => Ok(Asker { call: None, peer }),
+            Door::Decisions => Ok(Asker { call: None, peer, way }),
             Door::Operators => {
                 let call = authenticate((&self.hot, &self.logins), request)?;
                 let right = Right { noun: Noun::Keys, action: Action::Read };
                 if !call.caller.may(right) {
                     return Err(status::admin(Denial::NotPermitted { right }.into()));
                 }
-                Ok(Asker { call: Some(Arc::new(call)), peer })
+                Ok(Asker { call: Some(Arc::new(call)), peer, way })
             }
         }
     }
@@ -252,7 +263,7 @@ impl AuthorizeService {
         self: Arc<Self>,
         request: Request<Asking<One>>,
     ) -> Result<Response<Answer>, Status> {
-        let asker = self.admit(&request)?;
+        let asker = self.admit(&request, Way::Authorize)?;
         let parts = self.parse(&request.get_ref().asked(), None)?;
         self.answer(&parts, &asker).await.map(Response::new)
     }
@@ -261,7 +272,7 @@ impl AuthorizeService {
         self: Arc<Self>,
         request: Request<Asking<Batch>>,
     ) -> Result<Response<Vec<u8>>, Status> {
-        let asker = self.admit(&request)?;
+        let asker = self.admit(&request, Way::Batch)?;
         let requests = request.get_ref().asked();
         if requests.is_empty() || requests.len() > BATCH_REQUESTS_MAX {
             return Err(status::invalid_field("requests", "must be 1 to 1000"));
@@ -290,12 +301,14 @@ impl AuthorizeService {
             *case = Some(self.case(parts, asker, now)?);
         }
         let mut waiting: Vec<(usize, Result<Outcome, NotReady>)> = Vec::new();
-        authorize_together(&self.hot, &cases, |at, outcome| match outcome {
-            Ok(outcome) if waiting.is_empty() && asker.call.is_none() && outcome.due.is_none() => {
-                Answer::new(outcome).write_next(answers);
+        authorize_together(&self.hot, &cases, |at, outcome| match (outcome, cases.get(at)) {
+            (Ok(outcome), Some(Some(case)))
+                if waiting.is_empty() && asker.call.is_none() && outcome.due.is_none() =>
+            {
+                self.noted(case, asker, outcome).write_next(answers);
             }
             // and all after it, since answers keep the order of requests
-            outcome => waiting.push((at, outcome.map(Outcome::detached))),
+            (outcome, _) => waiting.push((at, outcome.map(Outcome::detached))),
         });
         for (at, outcome) in waiting {
             if let Some(Some(case)) = cases.get(at) {
@@ -336,7 +349,7 @@ impl AuthorizeService {
         self: Arc<Self>,
         request: Request<Streaming<Asking<One>>>,
     ) -> Result<Response<BoxStream<'static, Result<Answer, Status>>>, Status> {
-        self.admit(&request)?;
+        self.admit(&request, Way::Stream)?;
         Ok(Response::new(Conversation::begin(self, request).answers()))
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, request::Parts};
 use http_body_util::Full;
 
 use crate::{
-    model::key_source::KeySource,
+    model::{decision::Way, key_source::KeySource},
     proxy::{
         Inquiry,
         cleaning::{Cleaning, target_without_keys},
@@ -47,7 +47,7 @@ impl ForwardAuth {
             Ok(inquiry) => (inquiry, Context::parse(pairs)),
             Err(untold) => (Inquiry::default(), Err(untold)),
         };
-        match self.0.rule(&inquiry, told, None, peer).await {
+        match self.0.rule(&inquiry, told, None, (peer, Way::ForwardAuth)).await {
             Ok((Ruling::Pass { identity, cleaning, fields }, _facts)) => {
                 let mut answer = Response::default();
                 set(&mut answer, identity.into_iter().chain(fields));

@@ -15,6 +15,7 @@ use crate::{
     authorize::{Explain, Outcome, Record},
     clock,
     decide::Decision,
+    model::decision::Way,
     proxy::{
         Inquiry, Reading, Settings,
         cleaning::Cleaning,
@@ -79,13 +80,13 @@ impl ProxyService {
         inquiry: &Inquiry<'a>,
         context: Result<Context<'a>, Misconfigured>,
         environment: Option<&'a str>,
-        peer: Option<IpAddr>,
+        (peer, way): (Option<IpAddr>, Way),
     ) -> Result<Ruled, Status> {
         let reading = match self.read(inquiry, context, environment) {
             Ok(reading) => reading,
             Err(misconfigured) => return Ok(self.complain(&misconfigured)),
         };
-        match self.authorize.answer_proxy(&parts(&reading), peer).await {
+        match self.authorize.answer_proxy(&parts(&reading), (peer, way)).await {
             Ok(answer) => Ok(ruled(&self.settings, inquiry, &reading, &answer)),
             Err(status) if self.settings.deny_when_unavailable => {
                 let reason = match status.code() {
@@ -105,13 +106,13 @@ impl ProxyService {
         inquiry: &Inquiry<'a>,
         context: Result<Context<'a>, Misconfigured>,
         environment: Option<&'a str>,
-        peer: Option<IpAddr>,
+        asked: (Option<IpAddr>, Way),
     ) -> Option<Ruled> {
         let reading = match self.read(inquiry, context, environment) {
             Ok(reading) => reading,
             Err(misconfigured) => return Some(self.complain(&misconfigured)),
         };
-        let answer = self.authorize.answer_proxy_now(&parts(&reading), peer)?;
+        let answer = self.authorize.answer_proxy_now(&parts(&reading), asked)?;
         Some(ruled(&self.settings, inquiry, &reading, &answer))
     }
 

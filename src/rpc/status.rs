@@ -12,6 +12,7 @@ use tracing::{error, warn};
 use crate::{
     admin::{AdminError, denial::Denial},
     decide::Reason,
+    journal::tail::TooManyWatchers,
     limiter::shared::Away,
     model::{key::Refusal, record::Kind},
     proxy::refusal::Meaning,
@@ -140,6 +141,11 @@ pub(super) fn no_reservation() -> Status {
 pub(super) fn limits_away(away: &Away) -> Status {
     warn!(error = chain(away), "a reservation could not be settled");
     passing("LIMITS_UNAVAILABLE", "reservations cannot be reached now; try again")
+}
+
+/// As many watch as may.
+pub(super) fn too_many_watchers(full: &TooManyWatchers) -> Status {
+    plain(Code::ResourceExhausted, "TOO_MANY_WATCHERS", full.to_string())
 }
 
 /// A service or method that is not here, as tonic says it.

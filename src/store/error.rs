@@ -74,6 +74,11 @@ impl StoreError {
     ) -> Self {
         Self::Corrupt { table, column, source: source.into() }
     }
+
+    /// What was asked takes longer than anybody is to wait.
+    pub(super) fn too_slow() -> Self {
+        Self::Unavailable("what was asked takes too long".into())
+    }
 }
 
 impl MayBeConflict for StoreError {

@@ -5,6 +5,7 @@
 //! round trip (`query_typed`), so that they work through PgBouncer in transaction mode.
 
 pub mod audit;
+pub mod decisions;
 pub mod error;
 mod explained;
 mod key_row;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod things;
 mod tls;
 mod usage;
+pub mod usage_hours;
 pub mod view_rows;
 pub mod write;
 

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "keys",
@@ -45,6 +45,13 @@ const MIGRATIONS: [Migration; 4] = [
         name: "audit",
         sql: include_str!("migrations/0004_audit.sql"),
         // the chain of older ones' events is the work of a trigger
+        serves_from: 2,
+    },
+    Migration {
+        version: 5,
+        name: "decisions",
+        sql: include_str!("migrations/0005_decisions.sql"),
+        // what is new, older ones leave alone
         serves_from: 2,
     },
 ];

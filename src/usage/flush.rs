@@ -1,7 +1,9 @@
-//! The task that carries the ledger to the database.
+//! The task that carries the ledger to the database: last uses, and counts by the hour.
 //!
 //! A crash loses the uses of one interval at most; a database that is away loses none, as long as
 //! the ledger has room.
+
+mod counts;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +18,8 @@ use crate::{
     usage::Ledger,
 };
 
+pub use counts::CountFlush;
+
 const BATCH_KEYS_MAX: usize = 10_000;
 /// How many times as long as a batch took the next one waits: PostgreSQL works a fifth of the time for
 /// this, however many keys are used.
@@ -26,7 +30,12 @@ const GATHER_INTERVAL: Duration = Duration::from_millis(500);
 const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Gathers what is noted, flushes it at an interval, and once more when told to stop.
-pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: CancellationToken) {
+pub async fn run(
+    (store, ledger): (Store, Arc<Ledger>),
+    counts: CountFlush,
+    interval: Duration,
+    stop: CancellationToken,
+) {
     let gathering = async {
         loop {
             sleep(GATHER_INTERVAL).await;
@@ -34,16 +43,25 @@ pub async fn run(store: Store, ledger: Arc<Ledger>, interval: Duration, stop: Ca
         }
     };
     tokio::select! {
-        () = flush_until(&store, &ledger, interval, &stop) => {}
+        () = flush_until((&store, &ledger), counts, interval, &stop) => {}
         () = gathering => {}
     }
 }
 
-async fn flush_until(store: &Store, ledger: &Ledger, interval: Duration, stop: &CancellationToken) {
+async fn flush_until(
+    (store, ledger): (&Store, &Ledger),
+    mut counts: CountFlush,
+    interval: Duration,
+    stop: &CancellationToken,
+) {
     let mut failing = false;
-    let mut dropped = 0;
+    let mut dropped = (0, 0);
+    let mut flush_all = async || {
+        flush(store, ledger, stop).await?;
+        counts.flush(store, ledger, stop).await
+    };
     while let Some(()) = stop.run_until_cancelled(sleep(interval)).await {
-        match (flush(store, ledger, stop).await, failing) {
+        match (flush_all().await, failing) {
             (Ok(()), true) => {
                 info!("last uses are stored again");
                 failing = false;
@@ -54,12 +72,14 @@ async fn flush_until(store: &Store, ledger: &Ledger, interval: Duration, stop: &
             }
             (Ok(()), false) | (Err(_), true) => {}
         }
-        if ledger.dropped() > dropped {
-            dropped = ledger.dropped();
-            warn!(dropped, "the ledger of last uses is full; some are lost");
+        let lost = (ledger.dropped(), ledger.dropped_counts());
+        if lost > dropped {
+            dropped = lost;
+            let (uses, counts) = lost;
+            warn!(dropped = uses, counts, "the ledger of last uses is full; some are lost");
         }
     }
-    match timeout(LAST_FLUSH_TIME_MAX, flush(store, ledger, stop)).await {
+    match timeout(LAST_FLUSH_TIME_MAX, flush_all()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(error = chain(&error), "the last uses are lost"),
         Err(_elapsed) => warn!("the last uses are lost: the database did not answer in time"),

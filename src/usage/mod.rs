@@ -1,21 +1,27 @@
-//! The ledger of uses: which keys were used since it was last drained.
+//! The ledger of uses: which keys were used since it was last drained, and how often, by the hour.
 //!
-//! A decision adds a note to a list that only its own thread writes, which is all that it has to do.
-//! [`flush`] is the task that gathers the lists, each key once, and carries them to the database.
+//! A decision adds a note to a list and counts in a table that only its own thread writes, which is all
+//! that it has to do. [`flush`] is the task that gathers them and carries them to the database.
 
+mod counts;
 pub mod flush;
 mod gathered;
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use crate::model::{id::KeyId, time::Timestamp, view::KeyView};
+use crate::model::{
+    id::KeyId,
+    per_thread::PerThread,
+    time::Timestamp,
+    usage::{DenialClass, Hour, HourCount},
+    view::KeyView,
+};
+use counts::Counts;
 use gathered::Gathered;
 
-/// Threads beyond so many share lists.
-const LISTS: usize = 64;
 /// Notes that are handed over at once.
 const LIST_NOTES: usize = 4096;
 /// Full lists that wait to be gathered: with 24 bytes a note, some 50 MB.
@@ -24,32 +30,34 @@ const FULL_LISTS_MAX: usize = 512;
 type Note = (KeyId, Timestamp);
 
 /// Collects uses in memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ledger {
-    lists: [List; LISTS],
+    lists: PerThread<Vec<Note>>,
     full: Mutex<Vec<Vec<Note>>>,
     gathered: Mutex<Gathered>,
     dropped: AtomicU64,
-}
-
-/// What one thread noted. Its lock is free whenever that thread comes, but for when it is gathered. It
-/// has cache lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct List(Mutex<Vec<Note>>);
-
-impl Default for Ledger {
-    fn default() -> Self {
-        Self {
-            lists: std::array::from_fn(|_| List::default()),
-            full: Mutex::default(),
-            gathered: Mutex::default(),
-            dropped: AtomicU64::new(0),
-        }
-    }
+    counts: Counts,
 }
 
 impl Ledger {
+    /// Counts that a key was allowed something of this cost, and notes its use.
+    pub fn allow(&self, key: &KeyView, now: Timestamp, cost: u32) {
+        self.record(key, now);
+        self.counts.count(key.id, Hour::of(now), |count| {
+            count.allowed = count.allowed.saturating_add(1);
+            count.cost = count.cost.saturating_add(u64::from(cost));
+        });
+    }
+
+    /// Counts that a key was denied something.
+    pub fn deny(&self, key: &KeyView, now: Timestamp, class: DenialClass) {
+        self.counts.count(key.id, Hour::of(now), |count| {
+            if let Some(denied) = count.denied.get_mut(class.place()) {
+                *denied = denied.saturating_add(1);
+            }
+        });
+    }
+
     /// Notes that a key was used. Costs a load if it was used in this same second already. While
     /// the ledger is full, notes are counted and dropped.
     pub fn record(&self, key: &KeyView, now: Timestamp) {
@@ -59,8 +67,7 @@ impl Ledger {
     }
 
     fn note(&self, note: Note) {
-        let Some(List(list)) = self.lists.get(own_list()) else { return };
-        let mut list = lock(list);
+        let Some(mut list) = self.lists.own() else { return };
         if list.capacity() == 0 {
             list.reserve_exact(LIST_NOTES); // once: so that a note never moves others
         }
@@ -76,16 +83,19 @@ impl Ledger {
         }
     }
 
-    /// Takes together what all threads noted. To be called more often than the lists can get full.
+    /// Takes together what all threads noted and counted. To be called more often than the lists can get
+    /// full.
     pub fn gather(&self) {
+        self.counts.gather();
         let full = std::mem::take(&mut *lock(&self.full));
         let mut gathered = lock(&self.gathered);
         for notes in full {
             self.drop_notes(gathered.add(&notes));
         }
-        for List(list) in &self.lists {
+        for mut list in self.lists.each() {
             // taken apart from it, so that its thread does not wait
-            let notes = std::mem::take(&mut *lock(list));
+            let notes = std::mem::take(&mut *list);
+            drop(list);
             self.drop_notes(gathered.add(&notes));
         }
     }
@@ -96,6 +106,16 @@ impl Ledger {
         let (notes, dropped) = lock(&self.gathered).take();
         self.drop_notes(dropped);
         notes
+    }
+
+    /// Takes all that was counted, each key and hour once, in their order.
+    pub fn drain_counts(&self) -> Vec<HourCount> {
+        self.counts.drain()
+    }
+
+    /// How many counts were lost since the start because there were too many.
+    pub fn dropped_counts(&self) -> u64 {
+        self.counts.dropped()
     }
 
     /// Puts back what could not be stored.
@@ -111,15 +131,6 @@ impl Ledger {
     fn drop_notes(&self, notes: usize) {
         self.dropped.fetch_add(u64::try_from(notes).unwrap_or(0), Relaxed);
     }
-}
-
-/// The list of this thread.
-fn own_list() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: usize = THREADS.fetch_add(1, Relaxed) % LISTS;
-    }
-    OWN.with(|own| *own)
 }
 
 /// A panic while one was locked leaves it whole: each change of it is one call.

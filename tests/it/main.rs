@@ -15,6 +15,7 @@ mod support;
 mod access;
 mod admin;
 mod authorize;
+mod decisions;
 mod delegation;
 mod envoy;
 mod ext_authz;

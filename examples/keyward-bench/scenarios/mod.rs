@@ -4,6 +4,7 @@ mod batch;
 mod envoy;
 mod goal;
 mod group;
+mod log;
 mod mixed;
 mod naive;
 mod open;
@@ -67,6 +68,9 @@ pub enum Scenario {
     /// Requests through an Envoy of one worker that asks nobody, a service that always allows, or
     /// keyward with limits. One core, 1,000,000 keys
     Envoy,
+    /// keyward with all decisions logged and with none: calls at half the rate that it reaches without, sent
+    /// on time whatever the answers do. One core, 1,000,000 keys
+    Log,
     /// keyward with rate limits in the modes local, fast and exact, over a Redis. One core, 1,000,000
     /// keys
     Redis,
@@ -101,6 +105,7 @@ impl Scenario {
             Self::Outage(_) => "outage",
             Self::Group => "group",
             Self::Envoy => "envoy",
+            Self::Log => "log",
             Self::Redis => "redis",
         }
     }
@@ -121,6 +126,7 @@ impl Scenario {
             Self::Outage(arguments) => outage::run(choices, arguments),
             Self::Group => group::run(choices),
             Self::Envoy => envoy::run(choices),
+            Self::Log => log::run(choices),
             Self::Redis => redis::run(choices),
         }
     }

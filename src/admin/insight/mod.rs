@@ -1,3 +1,5 @@
-//! What operators may learn of what was done.
+//! What operators may learn of what was done and decided.
 
 pub mod audit;
+pub mod decisions;
+pub mod usage;

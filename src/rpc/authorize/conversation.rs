@@ -6,11 +6,14 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 use tonic::{Request, Status, Streaming};
 
 use super::AuthorizeService;
-use crate::rpc::{
-    status,
-    wire::{
-        answer::Answer,
-        codec::{Asking, One},
+use crate::{
+    model::decision::Way,
+    rpc::{
+        status,
+        wire::{
+            answer::Answer,
+            codec::{Asking, One},
+        },
     },
 };
 
@@ -65,7 +68,7 @@ impl Conversation {
         };
         let Some(request) = request else { return Ok(None) };
         // who opened the stream may have been stopped since
-        let asker = self.service.admit(&self.opening)?;
+        let asker = self.service.admit(&self.opening, Way::Stream)?;
         let parts = self.service.parse(&request.asked(), None)?;
         self.service.answer(&parts, &asker).await.map(Some)
     }

@@ -3,12 +3,14 @@
 pub(super) mod access;
 mod audit;
 mod decision;
+mod decisions;
 mod explain;
 mod key;
 mod limits;
 mod list;
 mod request;
 mod settings;
+mod usage;
 
 use std::{str::FromStr, time::Duration};
 
@@ -19,6 +21,7 @@ pub(super) use audit::{
     audit_event_to_pb, audit_export, audit_list, audit_page_to_pb, audit_verify, progress_to_pb,
 };
 pub(super) use decision::{AuthorizeParts, reason_to_pb, settlement};
+pub(super) use decisions::{decision_list, decision_page_to_pb, decision_watch, shown_to_pb};
 pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
 pub(super) use key::{draft_to_pb, key_to_pb};
 pub(super) use limits::{limits_to_pb, rule_to_pb, scope_to_pb};
@@ -27,6 +30,7 @@ pub(super) use request::{
     delete, lookup, parse_id, regenerate, regenerate_own, revoke, revoke_own, target,
 };
 pub(super) use settings::{create, update};
+pub(super) use usage::{usage_query, usage_to_pb};
 
 use crate::{
     admin::Effect,

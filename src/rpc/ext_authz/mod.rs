@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, body::Body, server::NamedService};
 
 use crate::{
-    model::name::EnvironmentName,
+    model::{decision::Way, name::EnvironmentName},
     proxy::{
         Inquiry,
         context::{Context, Misconfigured},
@@ -94,7 +94,7 @@ impl ExtAuthzServer {
         let environment = metadata.get(ENVIRONMENT).map(HeaderValue::as_bytes);
         let asked = Asked::new(Check::read(message)?, environment);
         let Asked { inquiry, context, environment } = asked;
-        let ruled = self.service.rule_now(&inquiry, context, environment, peer)?;
+        let ruled = self.service.rule_now(&inquiry, context, environment, (peer, Way::ExtAuthz))?;
         write::write(ruled, inquiry.is_grpc(), buffer);
         Some(())
     }
@@ -141,7 +141,7 @@ async fn check(
     };
     let check = Check::read(&message).unwrap_or_default();
     let Asked { inquiry, context, environment } = Asked::new(check, environment.as_deref());
-    let ruled = service.rule(&inquiry, context, environment, peer).await?;
+    let ruled = service.rule(&inquiry, context, environment, (peer, Way::ExtAuthz)).await?;
     let mut written = Vec::with_capacity(ANSWER_BYTES);
     write::write(ruled, inquiry.is_grpc(), &mut written);
     Ok(Response::new(written))

@@ -1,25 +1,33 @@
 //! The service `Insight`.
 
 mod audit;
+mod decisions;
+mod usage;
 
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
     admin::{Admin, Call},
     authorize::Hot,
+    journal::tail::Tail,
     rpc::{caller::authenticate, pb},
 };
 
-/// Shows operators what was done.
+/// Shows operators what was done and decided.
 #[derive(Clone, Debug)]
 pub struct InsightService {
     /// Judges the callers' keys.
     pub hot: Arc<Hot>,
     /// Finds what they want to know.
     pub admin: Arc<Admin>,
+    /// Shows decisions to who watches.
+    pub tail: Arc<Tail>,
+    /// Cancelled when streams are to end.
+    pub stop: CancellationToken,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -35,6 +43,7 @@ impl InsightService {
 impl pb::insight_server::Insight for InsightService {
     type ExportAuditEventsStream = Answers<pb::ExportAuditEventsResponse>;
     type VerifyAuditStream = Answers<pb::VerifyAuditResponse>;
+    type WatchDecisionsStream = Answers<pb::WatchDecisionsResponse>;
 
     async fn list_audit_events(
         &self,
@@ -55,5 +64,26 @@ impl pb::insight_server::Insight for InsightService {
         request: Request<pb::VerifyAuditRequest>,
     ) -> Answer<Self::VerifyAuditStream> {
         audit::verify(self, &request).await
+    }
+
+    async fn list_decisions(
+        &self,
+        request: Request<pb::ListDecisionsRequest>,
+    ) -> Answer<pb::ListDecisionsResponse> {
+        decisions::list(self, &request).await
+    }
+
+    async fn watch_decisions(
+        &self,
+        request: Request<pb::WatchDecisionsRequest>,
+    ) -> Answer<Self::WatchDecisionsStream> {
+        decisions::watch(self, request)
+    }
+
+    async fn query_usage(
+        &self,
+        request: Request<pb::QueryUsageRequest>,
+    ) -> Answer<pb::QueryUsageResponse> {
+        usage::query(self, &request).await
     }
 }

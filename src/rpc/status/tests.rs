@@ -105,6 +105,7 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("too costly", too_often(Reason::QuotaExhausted, None)),
         ("failures", too_often(Reason::FailuresThrottled, Some(Duration::from_secs(1)))),
         ("no reservation", no_reservation()),
+        ("too many watchers", too_many_watchers(&TooManyWatchers)),
         ("limits away", limits_away(&Away::Late)),
         ("other listener", not_here()),
     ];
@@ -168,6 +169,7 @@ fn every_error_has_its_code_and_reason() {
             "too costly: ResourceExhausted QUOTA_EXHAUSTED",
             "failures: ResourceExhausted FAILURES_THROTTLED retry",
             "no reservation: NotFound RESERVATION_NOT_FOUND",
+            "too many watchers: ResourceExhausted TOO_MANY_WATCHERS",
             "limits away: Unavailable LIMITS_UNAVAILABLE retry",
             "other listener: Unimplemented OTHER_LISTENER",
         ]

@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    fmt,
     hash::{BuildHasher, RandomState},
     io::Write as _,
 };
@@ -14,6 +13,7 @@ use crate::{
     authorize::Outcome,
     decide::Decision,
     model::{
+        decision::DecisionId,
         meter::{Fit, Gauge, Reading},
         reservation::ReservationId,
         time::Timestamp,
@@ -38,7 +38,7 @@ pub struct Answer {
 impl Answer {
     /// The answer of this decision, which is the next one of this thread.
     pub fn new(outcome: Outcome) -> Self {
-        Self { outcome, id: DecisionId::next() }
+        Self { outcome, id: next_id() }
     }
 
     /// Writes it as an `AuthorizeResponse`.
@@ -73,7 +73,7 @@ fn write_answer(answer: &Answer, writer: &mut Writer<'_>) {
     }
     writer.number(7, outcome.knowledge.revision);
     writer.duration(8, outcome.knowledge.age);
-    writer.nested(9, |inner| answer.id.write(inner.0));
+    writer.nested(9, |inner| write_id(answer.id, inner.0));
     if let Some(user) = outcome.key.as_ref().and_then(|key| key.profile.user.as_ref()) {
         user.facts.of_latest(|facts| writer.text(10, &facts.id));
     }
@@ -118,38 +118,22 @@ fn write_reservation(id: ReservationId, end: Timestamp, writer: &mut Writer<'_>)
     writer.instant(2, end.seconds, i64::from(end.nanos));
 }
 
-/// What a decision is called in logs. Unique without any word between threads: a random number for
-/// each thread, and a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecisionId {
-    pub(super) thread: u64,
-    pub(super) count: u64,
+/// The id of the next decision of this thread.
+pub(super) fn next_id() -> DecisionId {
+    thread_local! {
+        static THREAD: u64 = RandomState::new().hash_one(std::thread::current().id());
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+    let count = COUNT.replace(COUNT.get().wrapping_add(1));
+    DecisionId { thread: THREAD.with(|thread| *thread), count }
 }
 
-impl DecisionId {
-    /// The next one of this thread.
-    pub fn next() -> Self {
-        thread_local! {
-            static THREAD: u64 = RandomState::new().hash_one(std::thread::current().id());
-            static COUNT: Cell<u64> = const { Cell::new(0) };
-        }
-        let count = COUNT.replace(COUNT.get().wrapping_add(1));
-        Self { thread: THREAD.with(|thread| *thread), count }
-    }
-
-    /// Writes `dec_`, sixteen digits of the thread, and the count without leading zeros.
-    fn write(self, buffer: &mut Vec<u8>) {
-        let digits = self.count.checked_ilog2().map_or(1, |bits| bits / 4 + 1);
-        buffer.extend_from_slice(b"dec_");
-        buffer.extend((0..16).rev().map(|place| hex_digit(self.thread, place)));
-        buffer.extend((0..digits).rev().map(|place| hex_digit(self.count, place)));
-    }
-}
-
-impl fmt::Display for DecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dec_{:016x}{:x}", self.thread, self.count)
-    }
+/// Writes an id as it is shown: `dec_`, sixteen digits of the thread, and the count without leading zeros.
+fn write_id(id: DecisionId, buffer: &mut Vec<u8>) {
+    let digits = id.count.checked_ilog2().map_or(1, |bits| bits / 4 + 1);
+    buffer.extend_from_slice(b"dec_");
+    buffer.extend((0..16).rev().map(|place| hex_digit(id.thread, place)));
+    buffer.extend((0..digits).rev().map(|place| hex_digit(id.count, place)));
 }
 
 /// The hexadecimal digit at a place, counted from the last.

@@ -19,6 +19,7 @@ use crate::{
     limiter::{Applicable, Verdict},
     model::{
         customer::CustomerId,
+        decision::DecisionId,
         fixture::{KeyBuilder, key, user},
         id::KeyId,
         limit::{Limits, Rule},
@@ -31,7 +32,7 @@ use crate::{
     rpc::{
         convert::{explanation_to_pb, reason_to_pb},
         pb,
-        wire::answer::{Answer, DecisionId},
+        wire::answer::{Answer, next_id},
     },
 };
 
@@ -240,7 +241,7 @@ proptest! {
 
 #[test]
 fn ids_of_decisions_differ_and_count() {
-    let [first, second] = [DecisionId::next(), DecisionId::next()];
+    let [first, second] = [next_id(), next_id()];
     assert_eq!(first.thread, second.thread);
     assert_eq!(first.count + 1, second.count);
     let id = DecisionId { thread: 0xabc, count: 0 };

@@ -6,18 +6,19 @@ use std::{error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "proto/envoy/service/auth/v3/external_auth.proto",
     "proto/keyward/v1/access_admin.proto",
     "proto/keyward/v1/authorize.proto",
     "proto/keyward/v1/insight.proto",
+    "proto/keyward/v1/job.proto",
     "proto/keyward/v1/key_admin.proto",
     "proto/keyward/v1/limit.proto",
     "proto/keyward/v1/self_service.proto",
 ];
 
 /// Messages that hold a token: prost would print it in `Debug`, `rpc::redact` writes one that does not.
-const SECRET_MESSAGES: [&str; 9] = [
+const SECRET_MESSAGES: [&str; 10] = [
     "keyward.v1.AuthorizeRequest",
     "keyward.v1.BatchAuthorizeRequest",
     "keyward.v1.CreateKeyResponse",
@@ -25,6 +26,7 @@ const SECRET_MESSAGES: [&str; 9] = [
     "keyward.v1.LookupKeyRequest",
     "keyward.v1.ExplainKeyRequest",
     "keyward.v1.RegenerateMyKeyResponse",
+    "keyward.v1.ImportKeyItem",
     "envoy.config.core.v3.HeaderValue",
     "envoy.service.auth.v3.AttributeContext.HttpRequest",
 ];

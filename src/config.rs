@@ -4,6 +4,7 @@ pub mod audit;
 pub mod database_url;
 pub mod decisions;
 pub mod envoy;
+pub mod jobs;
 pub mod limits;
 mod parse;
 pub mod proxies;
@@ -21,6 +22,7 @@ use self::{
     database_url::{DatabaseUrl, InvalidUrl},
     decisions::DecisionArgs,
     envoy::EnvoyCommand,
+    jobs::JobArgs,
     limits::LimitArgs,
     parse::{duration, filled, interval, text_or_file},
     proxies::ProxyArgs,
@@ -79,6 +81,9 @@ pub struct ServeArgs {
     /// What is kept of decisions.
     #[command(flatten)]
     pub decisions: DecisionArgs,
+    /// What to do in the background.
+    #[command(flatten)]
+    pub jobs: JobArgs,
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,

@@ -10,6 +10,7 @@ pub mod denial;
 pub mod explain;
 pub mod holder;
 pub mod insight;
+pub mod jobs;
 pub mod lifecycle;
 pub mod logins;
 pub mod noting;
@@ -189,6 +190,24 @@ pub enum AdminError {
         /// What it must be.
         message: Cow<'static, str>,
     },
+    /// More keys than one job takes.
+    #[error("there are more than {max} such keys; narrow the filter")]
+    TooManyKeys {
+        /// How many one takes.
+        max: i64,
+    },
+    /// Another number of keys than the caller expects.
+    #[error("there are {found} such keys, not as many as expected_count says")]
+    CountMismatch {
+        /// How many there are.
+        found: i64,
+    },
+    /// The job has ended.
+    #[error("the job has ended")]
+    JobEnded,
+    /// The items of the same request are arriving by another stream.
+    #[error("another stream with this request_id is being received; try again when it has ended")]
+    StillReceiving,
     /// No randomness for a token or an id.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -241,7 +260,8 @@ impl Admin {
         result
     }
 
-    fn new_id(&self, now: Timestamp) -> Result<KeyId, NoRandomness> {
+    /// An id for something new.
+    pub fn new_id(&self, now: Timestamp) -> Result<KeyId, NoRandomness> {
         let mut bytes = [0; 10];
         self.random.fill(&mut bytes).map_err(|ring::error::Unspecified| NoRandomness)?;
         Ok(KeyId::new(now, bytes))

@@ -28,6 +28,7 @@ use crate::{
     admin::{
         Admin, AdminError,
         bootstrap::{When, make_root_key},
+        jobs::runner::Runner,
         noting,
     },
     app::{
@@ -225,6 +226,7 @@ async fn run(
     tasks.vital("TLS reload", reload.run(tasks.stop().clone()));
 
     let departure = Departure::default();
+    let name = replica_id()?;
     tasks.vital("health", health::watch(health, replica, departure.clone()));
     if let Some(shared) = shared {
         tasks.vital("limit sharing", shared.run(tasks.stop().clone()));
@@ -237,6 +239,12 @@ async fn run(
         tasks.vital("failed logins", logins);
         let interval = args.usage_flush_interval;
         tasks.vital("follower", follower.run(stop.clone()));
+        let runner = Runner {
+            admin: Arc::clone(&admin),
+            replica: name,
+            change_log_retention: args.jobs.change_log_retention,
+        };
+        tasks.vital("jobs", runner.run(stop.clone()));
         let quota_interval = args.limits.quota_flush_interval;
         tasks.vital("quotas", quotas.run(quota_interval, stop.clone()));
         tasks.vital("decision log", journal.run(stop.clone()));

@@ -162,7 +162,7 @@ impl Listeners {
         let listeners = [(self.authorize, &self.tls.authorize), (self.http, &self.tls.http)];
         let ended = serve_decisions(listeners, args, &fronts, (tasks, &stop))?;
 
-        let admin_routes = admin_routes(services, explaining, health)?;
+        let admin_routes = admin_routes(services, explaining, (health, stop.clone()))?;
         let limits = Limits {
             connections_max: args.admin_connections.get(),
             streams_max: ADMIN_STREAMS_MAX,
@@ -183,7 +183,7 @@ impl Listeners {
 fn admin_routes(
     services: Services,
     explaining: AuthorizeService,
-    health: HealthServer<HealthService>,
+    (health, stop): (HealthServer<HealthService>, CancellationToken),
 ) -> anyhow::Result<Routes> {
     let Services { hot, admin, reached, tail, .. } = services;
     let keys = KeyAdminService {
@@ -196,7 +196,6 @@ fn admin_routes(
         admin: Arc::clone(&admin),
         reached: reached.clone(),
     };
-    let stop = explaining.stop.clone();
     let insight = InsightService { hot: Arc::clone(&hot), admin: Arc::clone(&admin), tail, stop };
     let own = SelfServiceService { hot, admin, reached };
     let keys = KeyAdminServer::new(keys).max_decoding_message_size(ADMIN_MESSAGE_BYTES_MAX);

@@ -181,7 +181,7 @@ impl Belongs {
                     _ => Self::Nowhere,
                 }
             }
-            Some(Kind::Environment | Kind::Template) | None => Self::Nowhere,
+            Some(Kind::Environment | Kind::Template | Kind::Job) | None => Self::Nowhere,
         }
     }
 }

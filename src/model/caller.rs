@@ -80,6 +80,8 @@ pub enum Noun {
     Decisions,
     /// How much keys are used.
     Usage,
+    /// Jobs, whatever they do.
+    Jobs,
 }
 
 /// The groups of admin calls that are permitted together.
@@ -128,6 +130,7 @@ impl fmt::Display for Right {
             Noun::Audit => "audit",
             Noun::Decisions => "decisions",
             Noun::Usage => "usage",
+            Noun::Jobs => "jobs",
         };
         let action = match self.action {
             Action::Read => "read",

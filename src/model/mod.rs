@@ -17,6 +17,7 @@ pub mod environment;
 pub(crate) mod fixture;
 pub mod group;
 pub mod id;
+pub mod job;
 pub mod key;
 pub mod key_source;
 pub mod label;

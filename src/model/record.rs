@@ -59,10 +59,12 @@ pub enum Kind {
     Customer,
     /// What was used of a quota.
     Quota,
+    /// A job.
+    Job,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Key,
         Self::Domain,
         Self::Environment,
@@ -73,6 +75,7 @@ impl Kind {
         Self::Template,
         Self::Customer,
         Self::Quota,
+        Self::Job,
     ];
 
     /// As it is stored and said.
@@ -88,6 +91,7 @@ impl Kind {
             Self::Template => "template",
             Self::Customer => "customer",
             Self::Quota => "quota",
+            Self::Job => "job",
         }
     }
 
@@ -104,6 +108,7 @@ impl Kind {
             Self::Template => "templates",
             Self::Customer => "customers",
             Self::Quota => "quotas",
+            Self::Job => "jobs",
         }
     }
 

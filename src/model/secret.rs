@@ -22,6 +22,9 @@ const CHECKSUM_CHARS: usize = 6;
 const PEPPER_BYTES_MIN: usize = 32;
 /// How much of the random part a hint shows.
 const HINT_CHARS: usize = 4;
+const HINT_CHARS_MAX: usize = 40;
+/// Of shorter tokens of other systems nothing is shown.
+const FOREIGN_CHARS_MIN: usize = 20;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The first word of every token that this installation makes, `kw` unless configured.
@@ -205,6 +208,11 @@ impl Pepper {
         Digest(self.sign(&Sha256::digest(token)))
     }
 
+    /// The same of a token of which only its SHA-256 is known.
+    pub fn digest_of_sha256(&self, sha256: &[u8; 32]) -> Digest {
+        Digest(self.sign(sha256))
+    }
+
     /// What the database keeps to recognise this pepper: of no use to whoever reads it.
     pub fn verifier(&self) -> [u8; 32] {
         self.sign(b"keyward pepper verifier")
@@ -245,10 +253,34 @@ impl fmt::Debug for Digest {
 }
 
 /// What lists show of a token: its beginning, `…` and its last four characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hint(Box<str>);
 
+/// A text that lists cannot show of a token.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be {HINT_CHARS_MAX} characters at most, none of them a control character")]
+pub struct InvalidHint;
+
 impl Hint {
+    /// What others say that lists may show; may be empty.
+    pub fn parse(text: &str) -> Result<Self, InvalidHint> {
+        let fits = text.chars().count() <= HINT_CHARS_MAX && !text.chars().any(char::is_control);
+        if fits { Ok(Self(text.into())) } else { Err(InvalidHint) }
+    }
+
+    /// Of a token of another system: its first and last four characters if enough remains hidden, or
+    /// nothing.
+    pub fn of_foreign(token: &str) -> Self {
+        let chars: Vec<char> = token.chars().filter(|char| !char.is_control()).collect();
+        match (chars.first_chunk::<4>(), chars.last_chunk::<4>()) {
+            (Some(head), Some(tail)) if chars.len() >= FOREIGN_CHARS_MIN => {
+                let shown = head.iter().chain(&['…']).chain(tail);
+                Self(shown.collect::<String>().into())
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// From stored text.
     pub fn from_stored(text: String) -> Self {
         Self(text.into())
@@ -261,110 +293,4 @@ impl Hint {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use ring::rand::SystemRandom;
-
-    use super::*;
-
-    fn brand() -> Brand {
-        Brand::parse("kw").unwrap()
-    }
-
-    fn token() -> Token {
-        let tag = EnvironmentTag::parse("prod").unwrap();
-        Token::generate(&brand(), &tag, &SystemRandom::new()).unwrap()
-    }
-
-    fn pepper() -> Pepper {
-        Pepper::parse(&[7; 32]).unwrap()
-    }
-
-    #[test]
-    fn a_new_token_is_well_formed_and_fits_one_block_of_sha_256() {
-        let token = token();
-        assert!(token.reveal().starts_with("kw_prod_") && token.reveal().len() == 46);
-        let presented = PresentedKey::parse(token.reveal(), &brand()).unwrap();
-        assert_eq!(presented.digest(&pepper()), token.digest(&pepper()));
-    }
-
-    #[test]
-    fn the_longest_brand_and_tag_fit_one_block_of_sha_256() {
-        let tag = EnvironmentTag::parse("1234567").unwrap();
-        let brand = Brand::parse("7654321").unwrap();
-        let token = Token::generate(&brand, &tag, &SystemRandom::new()).unwrap();
-        assert!(token.reveal().len() <= 55);
-    }
-
-    #[test]
-    fn one_wrong_letter_is_malformed() {
-        let token = token();
-        for position in 3..token.reveal().len() {
-            let mut bytes = token.reveal().as_bytes().to_vec();
-            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
-            let text = String::from_utf8(bytes).unwrap();
-            assert_eq!(
-                PresentedKey::parse(&text, &brand()).err(),
-                Some(MalformedKey),
-                "{position}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_text_of_another_brand_passes() {
-        for text in ["sk_live_x", "kwprod", "k", "0e2b", "kw"] {
-            assert!(PresentedKey::parse(text, &brand()).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_over_long_text_is_malformed_whatever_its_brand() {
-        assert!(PresentedKey::parse(&"x".repeat(513), &brand()).is_err());
-        assert!(PresentedKey::parse(&"x".repeat(512), &brand()).is_ok());
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let token = token();
-        let presented = PresentedKey::parse(token.reveal(), &brand()).unwrap();
-        let shown = format!("{token:?} {presented:?} {:?} {:?}", pepper(), token.digest(&pepper()));
-        assert_eq!(shown, "Token(..) PresentedKey(..) Pepper(..) Digest(..)");
-    }
-
-    #[test]
-    fn a_hint_shows_the_prefix_four_random_characters_and_the_last_four() {
-        let token = token();
-        let (head, tail) = (&token.reveal()[..12], &token.reveal()[42..]);
-        assert_eq!(token.hint().as_str(), format!("{head}…{tail}"));
-    }
-
-    #[test]
-    fn digests_and_checksums_never_change_between_versions() {
-        assert_eq!(checksum_of("kw_prod_00000000000000000000000000000000"), *b"2TAhDl");
-        let digest = pepper().digest("kw_prod_000000000000000000000000000000002TAhDl");
-        assert_eq!(digest.bytes()[..4], [115, 37, 146, 214]);
-    }
-
-    #[test]
-    fn another_pepper_gives_another_digest_and_verifier() {
-        let other = Pepper::parse(&[8; 32]).unwrap();
-        assert_ne!(pepper().digest("x"), other.digest("x"));
-        assert_ne!(pepper().verifier(), other.verifier());
-    }
-
-    #[test]
-    fn a_short_pepper_is_refused() {
-        assert_eq!(
-            Pepper::parse(b"                 short                  ").err(),
-            Some(InvalidPepper)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in "(kw_)?.*") {
-            drop(PresentedKey::parse(&text, &brand()).map(|key| key.digest(&pepper())));
-        }
-    }
-}
+mod tests;

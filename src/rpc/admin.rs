@@ -1,14 +1,18 @@
 //! The service `KeyAdmin`.
 
+mod import;
+
 use std::{collections::HashMap, sync::Arc};
 
-use tonic::{Request, Response, Status};
+use futures_util::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     admin::{
         Admin, Call, Changed, Effect, Opened,
         create::create_key,
         explain::explain_key,
+        jobs::{Found, change_keys, purge_deleted_keys},
         lifecycle::{activate_key, deactivate_key, delete_key, revoke_key, undelete_key},
         read::{get_key, list_keys, lookup_key},
         regenerate::regenerate_key,
@@ -16,11 +20,14 @@ use crate::{
         update::update_key,
     },
     authorize::Hot,
-    model::{caller::Action, catalogue::Catalogue, name::DomainName, secret::Token},
+    model::{
+        caller::Action, catalogue::Catalogue, name::DomainName, secret::Token, time::Timestamp,
+    },
     rpc::{
         caller::authenticate,
         convert::{
-            self, ListParts, draft_to_pb, effective_to_pb, explanation_to_pb, key_to_pb, page_to_pb,
+            self, ListParts, draft_to_pb, effective_to_pb, explanation_to_pb, job_to_pb, key_to_pb,
+            page_to_pb,
         },
         pb,
         reached::Reached,
@@ -69,6 +76,8 @@ pub(super) fn revealed(token: Option<&Token>) -> String {
 
 #[tonic::async_trait]
 impl pb::key_admin_server::KeyAdmin for KeyAdminService {
+    type ImportKeysStream = BoxStream<'static, Result<pb::ImportKeysResponse, Status>>;
+
     async fn create_key(
         &self,
         request: Request<pb::CreateKeyRequest>,
@@ -224,4 +233,49 @@ impl pb::key_admin_server::KeyAdmin for KeyAdminService {
             revision: explained.revision,
         }))
     }
+
+    async fn import_keys(
+        &self,
+        request: Request<Streaming<pb::ImportKeysRequest>>,
+    ) -> Answer<Self::ImportKeysStream> {
+        import::import_keys(self, request).await
+    }
+
+    async fn revoke_keys(
+        &self,
+        request: Request<pb::RevokeKeysRequest>,
+    ) -> Answer<pb::RevokeKeysResponse> {
+        let call = self.call(&request)?;
+        let change = convert::revoke_keys(request.get_ref(), &call.caller)?;
+        let found = change_keys(&self.admin, &call, &change).await.map_err(status::admin)?;
+        let (job, count, sample) = found_to_pb(&found, call.now);
+        Ok(Response::new(pb::RevokeKeysResponse { job, count, sample }))
+    }
+
+    async fn deactivate_keys(
+        &self,
+        request: Request<pb::DeactivateKeysRequest>,
+    ) -> Answer<pb::DeactivateKeysResponse> {
+        let call = self.call(&request)?;
+        let change = convert::deactivate_keys(request.get_ref(), &call.caller)?;
+        let found = change_keys(&self.admin, &call, &change).await.map_err(status::admin)?;
+        let (job, count, sample) = found_to_pb(&found, call.now);
+        Ok(Response::new(pb::DeactivateKeysResponse { job, count, sample }))
+    }
+
+    async fn purge_deleted_keys(
+        &self,
+        request: Request<pb::PurgeDeletedKeysRequest>,
+    ) -> Answer<pb::PurgeDeletedKeysResponse> {
+        let call = self.call(&request)?;
+        let purge = convert::purge(request.get_ref(), call.now)?;
+        let found = purge_deleted_keys(&self.admin, &call, &purge).await.map_err(status::admin)?;
+        let (job, count, _none) = found_to_pb(&found, call.now);
+        Ok(Response::new(pb::PurgeDeletedKeysResponse { job, count }))
+    }
+}
+
+fn found_to_pb(found: &Found, now: Timestamp) -> (Option<pb::Job>, i64, Vec<pb::Key>) {
+    let sample = found.sample.iter().map(|key| key_to_pb(key, None, now)).collect();
+    (found.job.as_ref().map(job_to_pb), found.count, sample)
 }

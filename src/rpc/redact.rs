@@ -25,6 +25,7 @@ redacted!(
     pb::LookupKeyRequest,
     pb::ExplainKeyRequest,
     pb::RegenerateMyKeyResponse,
+    pb::ImportKeyItem,
     HeaderValue,
     HttpRequest
 );

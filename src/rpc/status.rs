@@ -209,6 +209,14 @@ pub(super) fn admin(error: AdminError) -> Status {
         AdminError::Invalid { field, message } => {
             invalid(vec![FieldViolation::new(field, message)])
         }
+        AdminError::TooManyKeys { .. } => {
+            plain(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
+        }
+        AdminError::CountMismatch { .. } => {
+            plain(Code::FailedPrecondition, "COUNT_MISMATCH", error.to_string())
+        }
+        AdminError::JobEnded => plain(Code::FailedPrecondition, "JOB_ENDED", error.to_string()),
+        AdminError::StillReceiving => plain(Code::Aborted, "CONFLICT", error.to_string()),
         AdminError::NoRandomness(error) => internal(&chain(&error)),
         AdminError::Store(error) => store(&error),
     }
@@ -225,6 +233,7 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::Template => "TEMPLATE",
         Kind::Customer => "CUSTOMER",
         Kind::Quota => "QUOTA",
+        Kind::Job => "JOB",
     }
 }
 

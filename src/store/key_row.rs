@@ -170,7 +170,7 @@ pub(super) const fn reason_text(reason: RevocationReason) -> &'static str {
     }
 }
 
-fn reason_from_text(text: &str) -> Result<RevocationReason, StoreError> {
+pub(super) fn reason_from_text(text: &str) -> Result<RevocationReason, StoreError> {
     match text {
         "compromised" => Ok(RevocationReason::Compromised),
         "no_longer_used" => Ok(RevocationReason::NoLongerUsed),

@@ -50,17 +50,34 @@ pub(super) const SHARE: &str =
 pub(super) const LOCK: &str =
     concat!("-- keys.lock\nSELECT ", columns!(), " WHERE k.id = $1 FOR UPDATE OF k");
 
+/// In the order of their ids, so that two who lock several do not wait for each other.
+pub(super) const LOCK_MANY: &str = concat!(
+    "-- keys.lock_many\nSELECT ",
+    columns!(),
+    " WHERE k.id = ANY ($1) ORDER BY k.id FOR UPDATE OF k"
+);
+
+/// With what is stored of their use.
+pub(super) const PURGE: &str = "-- keys.purge
+    WITH used AS (
+        DELETE FROM keyward.key_usage WHERE key_id = ANY ($1)
+    ), quotas AS (
+        DELETE FROM keyward.quota WHERE owner = ANY ($2)
+    ), asked AS (
+        DELETE FROM keyward.request WHERE key_id = ANY ($1)
+    )
+    DELETE FROM keyward.key WHERE id = ANY ($1)";
+
 const GET_BY_DIGEST: &str = concat!(
     "-- keys.get_by_digest\nSELECT ",
     columns!(),
     " WHERE k.digest = $1 OR k.retiring_digest = $1 AND k.retiring_expire_at > $2"
 );
 
-/// `{place}` and `{after}` are filled in from [`KeyOrder`].
-const LIST: &str = concat!(
-    "-- keys.list\nSELECT ",
-    columns!(),
-    " WHERE ($1::text IS NULL OR k.domain = $1)
+/// What [`filter_parameters`] are for. `$13` to `$15` are free.
+macro_rules! filter {
+    () => {
+        " WHERE ($1::text IS NULL OR k.domain = $1)
         AND ($2::bool OR k.domain = 'keyward')
         AND ($3::bool OR k.domain <> 'keyward')
         AND ($4::text IS NULL OR k.environment = $4)
@@ -84,10 +101,40 @@ const LIST: &str = concat!(
             SELECT g.uid FROM keyward.permission_group AS g
             WHERE g.name = $19 AND g.deleted_at IS NULL))
         AND ($20::text IS NULL OR $20 = ANY (k.customers))
-        AND ($21::uuid IS NULL OR k.managed_by = $21)
+        AND ($21::uuid IS NULL OR k.managed_by = $21)"
+    };
+}
+
+/// `{place}` and `{after}` are filled in from [`KeyOrder`].
+const LIST: &str = concat!(
+    "-- keys.list\nSELECT ",
+    columns!(),
+    filter!(),
+    "
         AND ($13::uuid IS NULL OR ({place}, k.id) {after} ($14, $13))
     ORDER BY {place} {direction}, k.id {direction}
     LIMIT $15"
+);
+
+/// What a filter finds, noted for job `$13`, but for key `$14`; `$15` at most.
+pub(super) const FIND: &str = concat!(
+    "-- keys.find
+    INSERT INTO keyward.job_key (job_id, position, key_id)
+    SELECT $13, row_number() OVER (ORDER BY k.id), k.id
+    FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id
+        LEFT JOIN keyward.domain_user AS t ON t.uid = k.user_uid",
+    filter!(),
+    " AND k.id <> $14 LIMIT $15"
+);
+
+/// How many a filter finds, but for key `$14`; `$15` at most. `$13` is not looked at.
+pub(super) const COUNT: &str = concat!(
+    "-- keys.count
+    SELECT count(*) AS found FROM (
+        SELECT FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id
+            LEFT JOIN keyward.domain_user AS t ON t.uid = k.user_uid",
+    filter!(),
+    " AND k.id <> $14 LIMIT $15) AS few"
 );
 
 pub(super) const INSERT: &str = "-- keys.insert
@@ -149,10 +196,6 @@ impl Store {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<KeyPage, StoreError> {
-        let states: Vec<&str> = filter.states.iter().map(|state| state_text(*state)).collect();
-        let states = (!states.is_empty()).then_some(states);
-        let deleted = filter.show_deleted || filter.states.contains(&KeyState::Deleted);
-        let created_by = filter.created_by.map(|actor| actor.to_string());
         let (time, name) = match page.after.as_ref().map(|cursor| &cursor.place) {
             Some(Place::Time(time)) => (Some(*time), None),
             Some(Place::Name(name)) => (None, Some(&**name)),
@@ -165,32 +208,11 @@ impl Store {
             }
         };
         let size = i64::from(page.size.items());
-        let domains = filter.reach.domains.as_ref();
-        let domains: Option<Vec<&str>> =
-            domains.map(|names| names.iter().map(DomainName::as_str).collect());
-        let parameters: [Parameter<'_>; 21] = [
-            (&filter.domain.as_ref().map(DomainName::as_str), Type::TEXT),
-            (&filter.reach.keys, Type::BOOL),
-            (&filter.reach.admins, Type::BOOL),
-            (&filter.environment.as_ref().map(EnvironmentName::as_str), Type::TEXT),
-            (&states, Type::TEXT_ARRAY),
-            (&now, Type::TIMESTAMPTZ),
-            (&deleted, Type::BOOL),
-            (&created_by, Type::TEXT),
-            (&labels_json(&filter.labels), Type::JSONB),
-            (&filter.search.as_ref().map(SearchText::as_str), Type::TEXT),
-            (&filter.last_used_before, Type::TIMESTAMPTZ),
-            (&filter.expires_before, Type::TIMESTAMPTZ),
-            (&page.after.as_ref().map(|cursor| cursor.id), Type::UUID),
-            place,
-            (&(size + 1), Type::INT8), // one more tells whether there is a next page
-            (&domains, Type::TEXT_ARRAY),
-            (&filter.user.as_ref().map(UserId::as_str), Type::TEXT),
-            (&filter.user_kind.map(kind_text), Type::TEXT),
-            (&filter.group.as_ref().map(GroupName::as_str), Type::TEXT),
-            (&filter.customer.as_deref(), Type::TEXT),
-            (&filter.managed_by, Type::UUID),
-        ];
+        let after = page.after.as_ref().map(|cursor| cursor.id);
+        // one more tells whether there is a next page
+        let more = size + 1;
+        let values = FilterValues::new(filter, now);
+        let parameters = values.with([(&after, Type::UUID), place, (&more, Type::INT8)]);
         let rows = self.run(&list_statement(page), &parameters).await?;
         let mut keys = rows.iter().map(key_from_row).collect::<Result<Vec<_>, _>>()?;
         let more = keys.len() > usize::from(page.size.items());
@@ -200,6 +222,75 @@ impl Store {
             .filter(|_| more)
             .map(|key| Cursor { place: page.order.place(key), id: key.id });
         Ok(KeyPage { keys, next })
+    }
+}
+
+/// What a filter says, as the statements that have it take it.
+pub(super) struct FilterValues<'a> {
+    filter: &'a KeyFilter,
+    domain: Option<&'a str>,
+    environment: Option<&'a str>,
+    states: Option<Vec<&'static str>>,
+    now: Timestamp,
+    deleted: bool,
+    created_by: Option<String>,
+    labels: serde_json::Value,
+    search: Option<&'a str>,
+    domains: Option<Vec<&'a str>>,
+    user: Option<&'a str>,
+    user_kind: Option<&'static str>,
+    group: Option<&'a str>,
+    customer: Option<&'a str>,
+}
+
+impl<'a> FilterValues<'a> {
+    pub(super) fn new(filter: &'a KeyFilter, now: Timestamp) -> Self {
+        let states: Vec<&str> = filter.states.iter().map(|state| state_text(*state)).collect();
+        let domains = filter.reach.domains.as_ref();
+        Self {
+            filter,
+            domain: filter.domain.as_ref().map(DomainName::as_str),
+            environment: filter.environment.as_ref().map(EnvironmentName::as_str),
+            states: (!states.is_empty()).then_some(states),
+            now,
+            deleted: filter.show_deleted || filter.states.contains(&KeyState::Deleted),
+            created_by: filter.created_by.map(|actor| actor.to_string()),
+            labels: labels_json(&filter.labels),
+            search: filter.search.as_ref().map(SearchText::as_str),
+            domains: domains.map(|names| names.iter().map(DomainName::as_str).collect()),
+            user: filter.user.as_ref().map(UserId::as_str),
+            user_kind: filter.user_kind.map(kind_text),
+            group: filter.group.as_ref().map(GroupName::as_str),
+            customer: filter.customer.as_deref(),
+        }
+    }
+
+    /// All parameters; `own` are `$13` to `$15`.
+    pub(super) fn with<'b>(&'b self, own: [Parameter<'b>; 3]) -> [Parameter<'b>; 21] {
+        let [first, second, third] = own;
+        [
+            (&self.domain, Type::TEXT),
+            (&self.filter.reach.keys, Type::BOOL),
+            (&self.filter.reach.admins, Type::BOOL),
+            (&self.environment, Type::TEXT),
+            (&self.states, Type::TEXT_ARRAY),
+            (&self.now, Type::TIMESTAMPTZ),
+            (&self.deleted, Type::BOOL),
+            (&self.created_by, Type::TEXT),
+            (&self.labels, Type::JSONB),
+            (&self.search, Type::TEXT),
+            (&self.filter.last_used_before, Type::TIMESTAMPTZ),
+            (&self.filter.expires_before, Type::TIMESTAMPTZ),
+            first,
+            second,
+            third,
+            (&self.domains, Type::TEXT_ARRAY),
+            (&self.user, Type::TEXT),
+            (&self.user_kind, Type::TEXT),
+            (&self.group, Type::TEXT),
+            (&self.customer, Type::TEXT),
+            (&self.filter.managed_by, Type::UUID),
+        ]
     }
 }
 

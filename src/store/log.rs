@@ -28,6 +28,8 @@ const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
 const LOAD_TIME_MAX: Duration = Duration::from_secs(600);
 /// Changes that are read at once; a reader that is further behind comes again.
 const REVISIONS_MAX: i64 = 10_000;
+/// Rows that are read at once; a job writes some thousands with one revision.
+const ROWS_MAX: i64 = 50_000;
 
 const BEGIN: &str = "-- log.begin
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -41,7 +43,7 @@ const CHANGES: &str = "-- log.changes
         WHERE revision = $1 LIMIT 1)
     UNION ALL
     (SELECT revision, kind, subject, nonce::text FROM keyward.change_log
-        WHERE revision > $1 AND revision <= $2)
+        WHERE revision > $1 AND revision <= $2 ORDER BY revision LIMIT $3)
     ORDER BY revision";
 
 /// A place in one history of changes.
@@ -128,7 +130,8 @@ impl LogReader {
         sink: &mut dyn Sink,
     ) -> Result<Followed, StoreError> {
         let last = applied.revision.saturating_add(REVISIONS_MAX);
-        let range: [Parameter<'_>; 2] = [(&applied.revision, Type::INT8), (&last, Type::INT8)];
+        let range: [Parameter<'_>; 3] =
+            [(&applied.revision, Type::INT8), (&last, Type::INT8), (&ROWS_MAX, Type::INT8)];
         // sent at once and answered in this order: where a processor is busy, each answer takes long
         let ((), head, changes) = tokio::try_join!(
             biased;
@@ -142,12 +145,29 @@ impl LogReader {
         let (reached, what) = if head == *applied {
             (head.clone(), Changed::default())
         } else {
-            check(applied, &head, &changes)?
+            check(applied, &head, whole(&changes)?)?
         };
         view_rows::changed(&self.client, &what, sink).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(Followed { complete: reached == head, reached })
     }
+}
+
+/// The rows but those of the last revision, if it may have more than were read.
+fn whole(rows: &[Row]) -> Result<&[Row], StoreError> {
+    let Some(last) = rows.last() else { return Ok(rows) };
+    if i64::try_from(rows.len()).is_ok_and(|read| read < ROWS_MAX) {
+        return Ok(rows);
+    }
+    let last: i64 = field(last, "change_log", "revision")?;
+    let mut kept = rows;
+    while let Some((row, before)) = kept.split_last() {
+        if field::<i64>(row, "change_log", "revision")? != last {
+            break;
+        }
+        kept = before;
+    }
+    Ok(kept)
 }
 
 /// Checks that the rows continue from `applied` without a gap; says where they lead and what changed.
@@ -211,7 +231,7 @@ fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
         Some(Kind::Quota) => changed.quotas.push(pair(subject, ' ').ok_or_else(wrong_pair)?),
         // nothing that decisions see; or a kind that a later version writes, whose migration says
         // whether this version may run beside it
-        Some(Kind::Environment | Kind::Catalogue | Kind::Template) | None => {}
+        Some(Kind::Environment | Kind::Catalogue | Kind::Template | Kind::Job) | None => {}
     }
     Ok(())
 }

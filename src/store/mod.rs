@@ -8,6 +8,7 @@ pub mod audit;
 pub mod decisions;
 pub mod error;
 mod explained;
+pub mod jobs;
 mod key_row;
 mod keys;
 pub mod log;

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "keys",
@@ -52,6 +52,13 @@ const MIGRATIONS: [Migration; 5] = [
         name: "decisions",
         sql: include_str!("migrations/0005_decisions.sql"),
         // what is new, older ones leave alone
+        serves_from: 2,
+    },
+    Migration {
+        version: 6,
+        name: "jobs",
+        sql: include_str!("migrations/0006_jobs.sql"),
+        // older ones make no jobs, and of what jobs do they see the keys
         serves_from: 2,
     },
 ];

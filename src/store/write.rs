@@ -4,6 +4,7 @@
 //! only [`WriteTx::commit`] ends it with effect: audit event, revision, change log and notification
 //! in one statement, then COMMIT. Dropped before that, it is as if it had never been.
 
+mod many;
 mod request;
 
 use std::net::IpAddr;
@@ -52,6 +53,9 @@ const CONCLUDE: &str = "-- write.conclude
     ), logged AS (
         INSERT INTO keyward.change_log (revision, kind, subject, nonce)
         SELECT DISTINCT head.revision, change.kind, change.logged_as, head.nonce FROM head, change
+        UNION
+        SELECT head.revision, 'key', made.id, head.nonce
+        FROM head, unnest($12::text[]) AS made (id)
     ), audited AS (
         INSERT INTO keyward.audit_event
             (revision, position, occurred_at, actor, peer, action, kind, subject, before, after,
@@ -105,6 +109,8 @@ pub struct WriteTx<'a> {
     tx: Transaction<'a>,
     intent: Intent,
     changed: Vec<Changed>,
+    /// Keys that changed together, which one event tells of.
+    together: Vec<String>,
 }
 
 impl std::fmt::Debug for WriteTx<'_> {
@@ -117,7 +123,7 @@ impl Session {
     /// Begins a transaction that may change things.
     pub async fn write(&mut self, intent: Intent) -> Result<WriteTx<'_>, StoreError> {
         let tx = self.begin(BOUNDS).await?;
-        Ok(WriteTx { tx, intent, changed: Vec::new() })
+        Ok(WriteTx { tx, intent, changed: Vec::new(), together: Vec::new() })
     }
 }
 
@@ -264,7 +270,7 @@ impl WriteTx<'_> {
             afters.push(after);
         }
         let request = self.intent.request.as_ref().map_or("", RequestId::as_str);
-        let parameters: [Parameter<'_>; 11] = [
+        let parameters: [Parameter<'_>; 12] = [
             (&kinds, Type::TEXT_ARRAY),
             (&subjects, Type::TEXT_ARRAY),
             (&befores, Type::JSONB_ARRAY),
@@ -276,6 +282,7 @@ impl WriteTx<'_> {
             (&names, Type::TEXT_ARRAY),
             (&domains, Type::TEXT_ARRAY),
             (&request, Type::TEXT),
+            (&self.together, Type::TEXT_ARRAY),
         ];
         let row = self.tx.query_typed_one(CONCLUDE, &parameters).await?;
         let revision = field(&row, "log_head", "revision")?;

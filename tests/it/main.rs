@@ -23,6 +23,7 @@ mod faults;
 mod follow;
 mod forward_auth;
 mod insight;
+mod jobs;
 mod limits;
 mod limits_redis;
 mod listeners;

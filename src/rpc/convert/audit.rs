@@ -29,7 +29,7 @@ use crate::{
 const TOKEN_BYTES_MAX: usize = 256;
 const FOREIGN_TOKEN: &str = "must be the next_page_token of a page with the same filter";
 const UNKNOWN_KIND: &str = "must be one of key, domain, environment, user, group, route_map, \
-                            catalogue, template, customer, quota";
+                            catalogue, template, customer, quota, job";
 
 /// `ListAuditEvents`.
 pub(in crate::rpc) fn audit_list(

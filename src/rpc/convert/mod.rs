@@ -5,6 +5,8 @@ mod audit;
 mod decision;
 mod decisions;
 mod explain;
+mod import;
+mod jobs;
 mod key;
 mod limits;
 mod list;
@@ -23,6 +25,11 @@ pub(super) use audit::{
 pub(super) use decision::{AuthorizeParts, reason_to_pb, settlement};
 pub(super) use decisions::{decision_list, decision_page_to_pb, decision_watch, shown_to_pb};
 pub(super) use explain::{effective_to_pb, explain, explanation_to_pb};
+pub(super) use import::{ItemReader, import_options};
+pub(super) use jobs::{
+    deactivate_keys, error_page_to_pb, job_errors, job_id, job_list, job_page_to_pb, job_to_pb,
+    purge, revoke_keys,
+};
 pub(super) use key::{draft_to_pb, key_to_pb};
 pub(super) use limits::{limits_to_pb, rule_to_pb, scope_to_pb};
 pub(super) use list::{ListParts, page_to_pb};

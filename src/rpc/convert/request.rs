@@ -120,7 +120,7 @@ pub(in crate::rpc) fn revoke_own(
 }
 
 /// Why a key is revoked.
-fn why(
+pub(super) fn why(
     violations: &mut Violations,
     reason: i32,
     comment: &str,

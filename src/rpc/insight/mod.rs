@@ -2,6 +2,7 @@
 
 mod audit;
 mod decisions;
+mod jobs;
 mod usage;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ impl pb::insight_server::Insight for InsightService {
     type ExportAuditEventsStream = Answers<pb::ExportAuditEventsResponse>;
     type VerifyAuditStream = Answers<pb::VerifyAuditResponse>;
     type WatchDecisionsStream = Answers<pb::WatchDecisionsResponse>;
+    type WatchJobStream = Answers<pb::WatchJobResponse>;
 
     async fn list_audit_events(
         &self,
@@ -85,5 +87,37 @@ impl pb::insight_server::Insight for InsightService {
         request: Request<pb::QueryUsageRequest>,
     ) -> Answer<pb::QueryUsageResponse> {
         usage::query(self, &request).await
+    }
+
+    async fn get_job(&self, request: Request<pb::GetJobRequest>) -> Answer<pb::GetJobResponse> {
+        jobs::get(self, &request).await
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<pb::ListJobsRequest>,
+    ) -> Answer<pb::ListJobsResponse> {
+        jobs::list(self, &request).await
+    }
+
+    async fn watch_job(
+        &self,
+        request: Request<pb::WatchJobRequest>,
+    ) -> Answer<Self::WatchJobStream> {
+        jobs::watch(self, &request).await
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<pb::CancelJobRequest>,
+    ) -> Answer<pb::CancelJobResponse> {
+        jobs::cancel(self, &request).await
+    }
+
+    async fn list_job_errors(
+        &self,
+        request: Request<pb::ListJobErrorsRequest>,
+    ) -> Answer<pb::ListJobErrorsResponse> {
+        jobs::list_errors(self, &request).await
     }
 }

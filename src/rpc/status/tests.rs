@@ -24,7 +24,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable(io::Error::other("10.0.0.7 refused").into())
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Key,
     Kind::Domain,
     Kind::Environment,
@@ -35,6 +35,7 @@ const KINDS: [Kind; 10] = [
     Kind::Template,
     Kind::Customer,
     Kind::Quota,
+    Kind::Job,
 ];
 
 fn denials() -> Vec<(&'static str, Denial)> {
@@ -85,6 +86,10 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("not active", admin(Refusal::NotActive.into())),
         ("user gone", admin(Refusal::UserGone.into())),
         ("invalid", admin(invalid)),
+        ("too many", admin(AdminError::TooManyKeys { max: 7 })),
+        ("other count", admin(AdminError::CountMismatch { found: 7 })),
+        ("job ended", admin(AdminError::JobEnded)),
+        ("still receiving", admin(AdminError::StillReceiving)),
         ("no randomness", admin(NoRandomness.into())),
         ("database away", admin(unavailable().into())),
         ("corrupt", admin(corrupt.into())),
@@ -149,6 +154,10 @@ fn every_error_has_its_code_and_reason() {
             "not active: FailedPrecondition KEY_NOT_ACTIVE",
             "user gone: FailedPrecondition USER_NOT_FOUND",
             "invalid: InvalidArgument INVALID_FIELD",
+            "too many: FailedPrecondition TOO_MANY_KEYS",
+            "other count: FailedPrecondition COUNT_MISMATCH",
+            "job ended: FailedPrecondition JOB_ENDED",
+            "still receiving: Aborted CONFLICT",
             "no randomness: Internal INTERNAL",
             "database away: Unavailable DATABASE_UNAVAILABLE retry",
             "corrupt: Internal INTERNAL",

@@ -29,6 +29,7 @@ test:
 	bouncer=$$(scripts/ensure-pgbouncer) && PATH="$$PATH$${bouncer:+:$$bouncer}" && export PATH && \
 	redis=$$(scripts/ensure-redis) && PATH="$$PATH$${redis:+:$$redis}" && export PATH && \
 	nginx=$$(scripts/ensure-nginx) && PATH="$$PATH$${nginx:+:$$nginx}" && export PATH && \
+	promtool=$$(scripts/ensure-promtool) && PATH="$$PATH$${promtool:+:$$promtool}" && export PATH && \
 	KEYWARD_TEST_ENVOYS=$$(scripts/ensure-envoy) && export KEYWARD_TEST_ENVOYS && \
 	rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/logs" && \
 	cargo test --locked $(ARGS)

@@ -2,7 +2,8 @@
 //! it under callgrind with two numbers, and the difference is what a decision takes. Such counts are the
 //! same whatever else the machine does.
 //!
-//! Arguments: `one` or `together`, and how many decisions.
+//! Arguments: `one`, `together` or `counted`, which is `together` with what the service counts; and how many
+//! decisions.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,10 +14,12 @@
 #[path = "support/loaded.rs"]
 mod loaded;
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use keyward::{
     authorize::{Case, authorize, authorize_together},
+    metrics::Decisions,
+    model::decision::Way,
     model::time::{BootTime, Now, Timestamp},
     replica::TOGETHER,
 };
@@ -43,14 +46,21 @@ fn main() {
                 black_box(authorize(&loaded.hot, token(number), &question, terms).unwrap());
             }
         }
-        _ => {
+        way => {
+            let tally = Decisions::default().tally();
             for group in 0..decisions / TOGETHER {
                 let case =
                     |at| Case { presented: token(group * TOGETHER + at).into(), question, terms };
                 let cases = std::array::from_fn(|at| Some(case(at)));
                 authorize_together(&loaded.hot, &cases, |_, outcome| {
-                    black_box(outcome.unwrap());
+                    let outcome = black_box(outcome.unwrap());
+                    if way == "counted" {
+                        tally.decided(Way::Authorize, outcome.decision, false);
+                    }
                 });
+                if way == "counted" {
+                    tally.took(Way::Authorize, 6, black_box(Duration::from_micros(3)));
+                }
             }
         }
     }

@@ -26,6 +26,13 @@ pub fn boot() -> BootTime {
     BootTime::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// How much processor time this process has taken, on all processors.
+pub fn processor() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+}
+
 /// An instant to be done by.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(BootTime);

@@ -8,11 +8,10 @@ pub mod jobs;
 pub mod limits;
 mod parse;
 pub mod proxies;
+pub mod telemetry;
 pub mod tls;
 
-use std::{
-    ffi::OsString, fmt, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
-};
+use std::{ffi::OsString, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::BoolishValueParser};
 use thiserror::Error;
@@ -24,8 +23,9 @@ use self::{
     envoy::EnvoyCommand,
     jobs::JobArgs,
     limits::LimitArgs,
-    parse::{duration, filled, interval, text_or_file},
+    parse::{Hidden, duration, filled, interval, text_or_file},
     proxies::ProxyArgs,
+    telemetry::TelemetryArgs,
     tls::TlsArgs,
 };
 use crate::{
@@ -87,6 +87,9 @@ pub struct ServeArgs {
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// What a collector gets.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 
     /// Run the private PostgreSQL in a temporary folder that is removed at the end
     #[arg(long, env = "KEYWARD_EPHEMERAL", value_parser = BoolishValueParser::new())]
@@ -167,22 +170,6 @@ impl ServeArgs {
             return Err(InvalidSetting::StaleByDesign);
         }
         Ok(())
-    }
-}
-
-/// A text that is in no log, whoever prints the settings.
-#[derive(Clone)]
-pub struct Hidden(String);
-
-impl From<String> for Hidden {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hidden(..)")
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`journal`]: the decision log in memory.
 //! - [`store`]: all SQL. [`admin`]: what operators do.
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
+//! - [`metrics`]: numbers about this process.
 //! - [`envoy`]: checks configurations of Envoy.
 //! - [`tls`]: certificates, and taking new ones.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
@@ -22,6 +23,7 @@ pub mod decide;
 pub mod envoy;
 pub mod journal;
 pub mod limiter;
+pub mod metrics;
 pub mod model;
 pub mod postgres;
 pub mod proxy;

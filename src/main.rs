@@ -11,7 +11,7 @@ use keyward::{
     },
     config::{Cli, Command, InvalidSetting, LogArgs, ServeArgs},
     postgres::PostgresError,
-    telemetry::{self, LogFormat, chain},
+    telemetry::{self, Levels, LogFormat, chain},
 };
 use tracing::error;
 
@@ -36,10 +36,13 @@ fn main() -> ExitCode {
         // says why it fails, and nothing else
         Command::Envoy(_) => ("error", LogFormat::Text),
     };
-    if let Err(invalid) = telemetry::start(log_level, log_format) {
-        Cli::command().error(ErrorKind::ValueValidation, chain(&invalid)).exit();
-    }
-    match run(&command) {
+    let levels = match telemetry::start(log_level, log_format) {
+        Ok(levels) => levels,
+        Err(invalid) => {
+            Cli::command().error(ErrorKind::ValueValidation, chain(&invalid)).exit();
+        }
+    };
+    match run(&command, levels) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
         Err(failure) => {
@@ -62,9 +65,9 @@ fn exit_code(failure: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<Outcome> {
+fn run(command: &Command, levels: Levels) -> anyhow::Result<Outcome> {
     match command {
-        Command::Serve(args) => app::serve(args)?,
+        Command::Serve(args) => app::serve(args, levels)?,
         Command::Migrate(args) => commands::migrate(args)?,
         Command::Bootstrap(args) => commands::bootstrap(args)?,
         Command::Audit(args) => app::audit::audit(args)?,

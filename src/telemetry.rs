@@ -1,4 +1,6 @@
-//! Logs: where they go and how they look.
+//! Logs: where they go and how they look. In [`trace`] spans of requests that callers trace.
+
+pub mod trace;
 
 use std::io::{self, IsTerminal};
 
@@ -21,15 +23,50 @@ pub enum LogFormat {
 )]
 pub struct InvalidLogLevel(#[source] ParseError);
 
-/// Sends logs to standard error from now on.
-pub fn start(level: &str, format: LogFormat) -> Result<(), InvalidLogLevel> {
-    let filter = EnvFilter::builder().parse(level).map_err(InvalidLogLevel)?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+/// What is logged, to be changed at run time.
+pub struct Levels {
+    /// As it was set.
+    pub usual: String,
+    change: Box<dyn Fn(EnvFilter) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Levels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Levels").field("usual", &self.usual).finish_non_exhaustive()
     }
-    Ok(())
+}
+
+impl Levels {
+    /// Logs this from now on.
+    pub fn set(&self, level: &str) -> Result<(), InvalidLogLevel> {
+        (self.change)(filter(level)?);
+        Ok(())
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, InvalidLogLevel> {
+    EnvFilter::builder().parse(level).map_err(InvalidLogLevel)
+}
+
+/// Sends logs to standard error from now on.
+pub fn start(level: &str, format: LogFormat) -> Result<Levels, InvalidLogLevel> {
+    let lines = fmt().with_env_filter(filter(level)?).with_writer(io::stderr);
+    // a change fails only where nothing is logged any more
+    let change: Box<dyn Fn(EnvFilter) + Send + Sync> = match format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            Box::new(move |filter| handle.reload(filter).unwrap_or_default())
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            Box::new(move |filter| handle.reload(filter).unwrap_or_default())
+        }
+    };
+    Ok(Levels { usual: level.to_owned(), change })
 }
 
 /// An error with all its causes, in one line.

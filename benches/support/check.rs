@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use http::HeaderMap;
 use keyward::{
     authorize::Hot,
+    clock,
     journal::{Journal, Mask, Selection},
+    metrics::Decisions,
     model::key_source::KeySources,
     proxy::Settings,
     rpc::{
@@ -85,13 +87,17 @@ impl Checking {
         self.message[self.place..self.place + TOKEN.len()].copy_from_slice(token.as_bytes());
         self.answer.clear();
         let peer = Some(IpAddr::from([192, 0, 2, 1]));
-        self.server.answer_now(&self.message, &self.metadata, peer, &mut self.answer).unwrap();
+        let now = clock::now();
+        let asker = (peer, now);
+        self.server.answer_now(&self.message, &self.metadata, asker, &mut self.answer).unwrap();
+        self.server.took(1, now);
         &self.answer
     }
 }
 
 fn server(loaded: &Loaded) -> ExtAuthzServer {
     let (_, revision) = watch::channel(1);
+    let decisions = Decisions::default();
     let authorize = AuthorizeService {
         hot: Arc::new(Hot {
             replica: Arc::clone(&loaded.hot.replica),
@@ -107,6 +113,8 @@ fn server(loaded: &Loaded) -> ExtAuthzServer {
         journal: Arc::new(Journal::new(Selection::nothing(), Mask::default())),
         shared: None,
         random: SystemRandom::new(),
+        tally: decisions.tally(),
+        decisions,
     };
     let settings = Settings {
         sources: KeySources::parse("header:x-api-key,bearer").unwrap(),
@@ -117,8 +125,8 @@ fn server(loaded: &Loaded) -> ExtAuthzServer {
         detailed_401: false,
         www_authenticate: None,
     };
-    let service =
-        ProxyService { authorize, settings: Arc::new(settings), complained: Arc::default() };
+    let (settings, complained) = (Arc::new(settings), Arc::default());
+    let service = ProxyService { authorize, settings, complained };
     ExtAuthzServer::new(service, AUTHORIZE_MESSAGE_BYTES_MAX)
 }
 

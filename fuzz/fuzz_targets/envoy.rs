@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use keyward::{
     authorize::Hot,
     journal::{Journal, Mask, Selection},
+    metrics::Decisions,
     model::{key_source::KeySources, name::EnvironmentName},
     proxy::Settings,
     rpc::{
@@ -47,6 +48,7 @@ fn server() -> ExtAuthzServer {
             brand: hot.brand.clone(),
             limiter: Arc::clone(&hot.limiter),
         };
+        let decisions = Decisions::default();
         let (_sender, revision) = watch::channel(1);
         let authorize = AuthorizeService {
             hot: Arc::new(hot),
@@ -55,6 +57,8 @@ fn server() -> ExtAuthzServer {
             door: Door::Decisions,
             logins: Arc::default(),
             journal: Arc::new(Journal::new(Selection::nothing(), Mask::default())),
+            tally: decisions.tally(),
+            decisions,
             shared: None,
             random: SystemRandom::new(),
         };

@@ -6,51 +6,44 @@
 
 pub mod audit;
 pub mod banner;
+mod collector;
 pub mod commands;
 pub mod database;
 pub mod envoy;
+mod levels;
+pub mod meters;
+mod parts;
 pub mod planes;
 
 use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, oneshot, watch},
+    sync::oneshot,
     time::sleep,
 };
-use tonic_health::server::HealthReporter;
 use tracing::{error, info, warn};
 
 use crate::{
     admin::{
         Admin, AdminError,
         bootstrap::{When, make_root_key},
-        jobs::runner::Runner,
-        noting,
     },
     app::{
         banner::Addresses,
         database::{Database, Lifetime, Needs, Private},
+        parts::{Parts, build},
         planes::Planes,
     },
-    authorize::Hot,
     clock,
     config::{InvalidSetting, ServeArgs, tls::Listeners},
-    journal::{Journal, flush::JournalFlush},
-    limiter::{Limiter, failures::Failures, flush::QuotaFlush, shared::Shared},
-    replica::{Replica, follow::Follower},
-    rpc::{
-        health::{self, Departure},
-        reached::Reached,
-    },
+    rpc::health::{self, Departure},
     store::{Store, error::StoreError},
     tasks::Tasks,
-    telemetry::chain,
+    telemetry::{Levels, chain},
     tls::{outgoing::OutgoingTls, reload::Reload},
-    usage::{self, Ledger, flush::CountFlush},
 };
 
 /// What runs beside decisions: store, follower, flush, admin.
@@ -60,8 +53,9 @@ const CONNECT_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 /// The follower ends at once; the last flush has a limit of its own.
 const TASKS_END_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Serves until a signal, or until something that must go on does not.
-pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+/// Serves until a signal, or until something that must go on does not. What is logged can be changed
+/// through `levels`.
+pub fn serve(args: &ServeArgs, levels: Levels) -> anyhow::Result<()> {
     args.check()?;
     if args.require_database_url && args.database.url()?.is_none() {
         return Err(InvalidSetting::NoDatabaseUrl.into());
@@ -75,7 +69,7 @@ pub fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let gone = watch_private(database.private.as_ref());
     let control = control_runtime()?;
-    let result = control.block_on(run(args, listeners, &database, gone));
+    let result = control.block_on(run(args, levels, (listeners, &database), gone));
     control.shutdown_timeout(Duration::from_secs(1));
     if let Some(private) = database.private.take() {
         private.stop();
@@ -109,90 +103,6 @@ fn watch_private(private: Option<&Private>) -> impl Future<Output = String> + us
     }
 }
 
-/// What serves and what runs beside it, before anything runs.
-struct Parts {
-    replica: Arc<Replica>,
-    follower: Follower,
-    ledger: Arc<Ledger>,
-    health: HealthReporter,
-    services: planes::Services,
-    quotas: QuotaFlush,
-    counts: CountFlush,
-    journal: JournalFlush,
-}
-
-async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
-    let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
-    let store = Store::new(&database.address, args.database.database_connections.get())?;
-    let (replica, applier) = Replica::new(args.max_staleness);
-    let ledger = Arc::new(Ledger::default());
-    let boot = replica_id()?;
-    let (limiter, shared, quotas) = limits(args, &store, &boot)?;
-    let counts = CountFlush::new(boot, args.decisions.usage_retention);
-    let hot = Arc::new(Hot {
-        replica: Arc::clone(&replica),
-        ledger: Arc::clone(&ledger),
-        pepper: Arc::clone(&pepper),
-        brand: args.secret.brand.clone(),
-        limiter,
-    });
-    let admin = Arc::new(Admin {
-        store: store.clone(),
-        pepper,
-        brand: args.secret.brand.clone(),
-        random: SystemRandom::new(),
-        logins: Arc::default(),
-    });
-    let (reached, reached_now) = watch::channel(0);
-    let nudge = Arc::new(Notify::new());
-    let health = health::not_serving().await;
-    let journal = JournalFlush {
-        store: store.clone(),
-        journal: Arc::new(Journal::new(args.decisions.selection(), args.decisions.mask())),
-        tail: Arc::default(),
-        retention: args.decisions.decision_log_retention,
-    };
-    let services = planes::Services {
-        hot,
-        admin,
-        shared,
-        reached: Reached { revision: reached_now, nudge: Arc::clone(&nudge) },
-        health: health.clone(),
-        journal: Arc::clone(&journal.journal),
-        tail: Arc::clone(&journal.tail),
-    };
-    let poll_interval = args.poll_interval;
-    let follower = Follower { store, applier, poll_interval, nudge, reached };
-    Ok(Parts { replica, follower, ledger, health, services, quotas, counts, journal })
-}
-
-/// What enforces limits, what shares them with other replicas, and what stores quotas.
-fn limits(
-    args: &ServeArgs,
-    store: &Store,
-    replica: &str,
-) -> anyhow::Result<(Arc<Limiter>, Option<Arc<Shared>>, QuotaFlush)> {
-    let limits = &args.limits;
-    let (sharing, server) = limits.sharing()?;
-    let failures = Failures::new(limits.failure_limit.0, limits.peer_failure_limit.0);
-    let limiter = Arc::new(Limiter::new(sharing, failures, limits.replicas));
-    let shared = server.map(|server| {
-        let names = (limits.redis_prefix.as_str(), replica);
-        let times = (limits.redis_timeout, limits.limit_sync_interval);
-        Arc::new(Shared::new(Arc::clone(&limiter), server, names, times))
-    });
-    let quotas = QuotaFlush::new(store.clone(), Arc::clone(&limiter), replica.to_owned());
-    Ok((limiter, shared, quotas))
-}
-
-/// Tells this run of this process from all others.
-fn replica_id() -> anyhow::Result<String> {
-    let mut random = [0; 16];
-    let filled = SystemRandom::new().fill(&mut random);
-    filled.map_err(|ring::error::Unspecified| anyhow!("the system has no randomness"))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(random)))
-}
-
 /// What looks at the files of TLS again.
 fn reload(args: &ServeArgs, tls: &Listeners, database: &Database) -> anyhow::Result<Reload> {
     let mut reloading = tls.reloading();
@@ -204,14 +114,14 @@ fn reload(args: &ServeArgs, tls: &Listeners, database: &Database) -> anyhow::Res
 
 async fn run(
     args: &ServeArgs,
-    listeners: planes::Listeners,
-    database: &Database,
+    levels: Levels,
+    (listeners, database): (planes::Listeners, &Database),
     gone: impl Future<Output = String>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let reload = reload(args, listeners.tls(), database)?;
     let (tasks, mut deaths) = Tasks::new();
-    let Parts { replica, follower, ledger, health, services, quotas, counts, journal } =
+    let Parts { replica, health, services, gatherer, meters, collector, background } =
         build(args, database).await?;
     let admin = Arc::clone(&services.admin);
     let shared = services.shared.clone();
@@ -226,7 +136,14 @@ async fn run(
     tasks.vital("TLS reload", reload.run(tasks.stop().clone()));
 
     let departure = Departure::default();
-    let name = replica_id()?;
+    tasks.vital("metrics", gatherer.run(tasks.stop().clone()));
+    if let Some(file) = args.telemetry.level_file() {
+        let stop = tasks.stop().clone();
+        tasks.vital("log levels", async move { levels::follow(&levels, file, stop).await });
+    }
+    if let Some(collector) = collector {
+        collector.run(&meters, &tasks);
+    }
     tasks.vital("health", health::watch(health, replica, departure.clone()));
     if let Some(shared) = shared {
         tasks.vital("limit sharing", shared.run(tasks.stop().clone()));
@@ -234,21 +151,7 @@ async fn run(
     let start = async {
         let private = database.private.as_ref().map(|_| addresses);
         prepare(args, &admin, private).await?;
-        let (store, stop) = (admin.store.clone(), tasks.stop());
-        let logins = noting::run(store.clone(), Arc::clone(&admin.logins), stop.clone());
-        tasks.vital("failed logins", logins);
-        let interval = args.usage_flush_interval;
-        tasks.vital("follower", follower.run(stop.clone()));
-        let runner = Runner {
-            admin: Arc::clone(&admin),
-            replica: name,
-            change_log_retention: args.jobs.change_log_retention,
-        };
-        tasks.vital("jobs", runner.run(stop.clone()));
-        let quota_interval = args.limits.quota_flush_interval;
-        tasks.vital("quotas", quotas.run(quota_interval, stop.clone()));
-        tasks.vital("decision log", journal.run(stop.clone()));
-        tasks.vital("flush", usage::flush::run((store, ledger), counts, interval, stop.clone()));
+        background.start(args, &tasks);
         anyhow::Ok(pending::<Infallible>().await)
     };
     let result = tokio::select! {

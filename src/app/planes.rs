@@ -17,16 +17,18 @@ use tracing::error;
 
 use crate::{
     admin::Admin,
-    app::banner::Addresses,
+    app::{banner::Addresses, meters::Meters},
     authorize::Hot,
     config::{ServeArgs, tls},
     journal::{Journal, tail::Tail},
     limiter::shared::Shared,
+    metrics::Gathering,
     rpc::{
         DESCRIPTORS,
         access::AccessAdminService,
         admin::KeyAdminService,
         authorize::{AuthorizeServer, AuthorizeService, Door},
+        counted::Counted,
         ext_authz::ExtAuthzServer,
         forward_auth::ForwardAuth,
         front::Front,
@@ -42,10 +44,11 @@ use crate::{
         },
         proxies::ProxyService,
         reached::Reached,
+        scrape::Scraper,
         self_service::SelfServiceService,
     },
     tasks::{Alarm, Tasks},
-    telemetry::chain,
+    telemetry::{chain, trace::Tracer},
     tls::listener::ListenerTls,
 };
 
@@ -79,6 +82,12 @@ pub struct Services {
     pub journal: Arc<Journal>,
     /// Shows decisions to who watches.
     pub tail: Arc<Tail>,
+    /// Where is counted.
+    pub meters: Meters,
+    /// Shows what is counted.
+    pub scraper: Scraper,
+    /// Traces calls.
+    pub tracer: Option<Tracer>,
 }
 
 /// Both planes while they serve.
@@ -139,6 +148,8 @@ impl Listeners {
             random: SystemRandom::new(),
             logins: Arc::clone(&services.admin.logins),
             journal: Arc::clone(&services.journal),
+            tally: services.meters.decisions.tally(),
+            decisions: services.meters.decisions.clone(),
         };
         let explaining = AuthorizeService { door: Door::Operators, ..authorize.clone() };
         let proxies = ProxyService {
@@ -146,21 +157,27 @@ impl Listeners {
             settings: Arc::new(args.proxies.settings()),
             complained: Arc::default(),
         };
+        let forward_auth = ForwardAuth(proxies.clone());
         let health = HealthService::from_health_reporter(services.health.clone());
         let health = HealthServer::new(health);
         let fronts = Fronts {
             grpc: Front {
                 authorize: AuthorizeServer::new(authorize, AUTHORIZE_MESSAGE_BYTES_MAX),
-                ext_authz: ExtAuthzServer::new(proxies.clone(), AUTHORIZE_MESSAGE_BYTES_MAX),
+                ext_authz: ExtAuthzServer::new(proxies, AUTHORIZE_MESSAGE_BYTES_MAX),
                 health: health.clone(),
+                tracer: services.tracer.clone(),
             },
             http: http1::Front {
-                forward_auth: ForwardAuth(proxies),
+                forward_auth,
                 health: services.health.clone(),
+                scraper: services.scraper.clone(),
+                tracer: services.tracer.clone(),
             },
         };
+        let (meters, tracer) = (services.meters.clone(), services.tracer.clone());
         let listeners = [(self.authorize, &self.tls.authorize), (self.http, &self.tls.http)];
-        let ended = serve_decisions(listeners, args, &fronts, (tasks, &stop))?;
+        let deciding = (tasks, &stop, &meters);
+        let ended = serve_decisions(listeners, args, &fronts, deciding)?;
 
         let admin_routes = admin_routes(services, explaining, (health, stop.clone()))?;
         let limits = Limits {
@@ -168,14 +185,16 @@ impl Listeners {
             streams_max: ADMIN_STREAMS_MAX,
         };
         let (acceptor, lanes) = Acceptor::new(self.admin, 1, limits, self.tls.admin.as_ref());
-        let tracker = TaskTracker::new();
+        count_connections(&acceptor, "admin", &meters);
+        let admin_routes = Counted::new(admin_routes.prepare(), Arc::clone(&meters.calls), tracer);
+        let admin_tasks = TaskTracker::new();
         let alarm = || tasks.alarm("admin listener", &stop);
-        tracker.spawn(guarded(acceptor.run(stop.clone()), alarm()));
+        admin_tasks.spawn(guarded(acceptor.run(stop.clone()), alarm()));
         for lane in lanes {
-            tracker.spawn(guarded(serve_lane(lane, admin_routes.clone(), limits), alarm()));
+            admin_tasks.spawn(guarded(serve_lane(lane, admin_routes.clone(), limits), alarm()));
         }
-        tracker.close();
-        Ok(Planes { stop, admin: tracker, authorize: ended })
+        admin_tasks.close();
+        Ok(Planes { stop, admin: admin_tasks, authorize: ended })
     }
 }
 
@@ -238,7 +257,7 @@ fn serve_decisions(
     [(authorize, authorize_tls), (http, http_tls)]: [(TcpListener, &Option<Arc<ListenerTls>>); 2],
     args: &ServeArgs,
     fronts: &Fronts,
-    (tasks, stop): (&Tasks, &CancellationToken),
+    (tasks, stop, meters): (&Tasks, &CancellationToken, &Meters),
 ) -> anyhow::Result<mpsc::Receiver<()>> {
     let threads = match args.authorize_threads {
         Some(threads) => threads.get(),
@@ -252,6 +271,8 @@ fn serve_decisions(
         Limits { connections_max: args.proxies.http_connections.get(), streams_max: 1 };
     let (acceptor, lanes) = Acceptor::new(authorize, threads, limits, authorize_tls.as_ref());
     let (http_acceptor, http_lanes) = Acceptor::new(http, threads, http_limits, http_tls.as_ref());
+    count_connections(&acceptor, "authorize", meters);
+    count_connections(&http_acceptor, "http", meters);
     let (alive, ended) = mpsc::channel(1);
     let mut acceptors = Some((acceptor, http_acceptor));
     for (number, (lane, http_lane)) in lanes.into_iter().zip(http_lanes).enumerate() {
@@ -286,6 +307,12 @@ fn serve_decisions(
     Ok(ended)
 }
 
+/// Lets metrics have the number of a listener's connections.
+fn count_connections(acceptor: &Acceptor, listener: &'static str, meters: &Meters) {
+    let occupancy = acceptor.occupancy();
+    meters.registry.add(move |to: &mut Gathering| occupancy.tell(listener, to));
+}
+
 /// Does work that must not end before its time.
 async fn guarded(work: impl Future<Output = ()>, alarm: Alarm) {
     work.await;
@@ -293,10 +320,10 @@ async fn guarded(work: impl Future<Output = ()>, alarm: Alarm) {
 }
 
 /// Serves the connections of the admin listener until there are no more to come, then lets the open ones end.
-async fn serve_lane(lane: Lane, routes: Routes, limits: Limits) {
+async fn serve_lane(lane: Lane, routes: Counted<Routes>, limits: Limits) {
     // the end of the lane is the signal; the future only tells tonic to be graceful about it
     let serving = server(limits).serve_with_incoming_shutdown(
-        routes.prepare(),
+        routes,
         lane.incoming(Opening::Http2),
         pending(),
     );

@@ -2,12 +2,28 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
+    fmt, fs,
     path::Path,
     time::Duration,
 };
 
-use super::{Hidden, InvalidSetting};
+use super::InvalidSetting;
+
+/// A text that is in no log, whoever prints the settings.
+#[derive(Clone)]
+pub struct Hidden(String);
+
+impl From<String> for Hidden {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(..)")
+    }
+}
 
 /// A variable that is set to nothing is as good as one that is not set.
 pub(super) fn filled<T: AsRef<OsStr>>(value: Option<&T>) -> Option<&OsStr> {

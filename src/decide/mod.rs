@@ -129,6 +129,34 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All there are, in the order of their places.
+    pub const ALL: [Self; 18] = [
+        Self::KeyMissing,
+        Self::KeyMalformed,
+        Self::KeyAmbiguous,
+        Self::FailuresThrottled,
+        Self::KeyUnknown,
+        Self::KeyInactive,
+        Self::KeyExpired,
+        Self::KeyNotYetValid,
+        Self::UserDisabled,
+        Self::DomainDisabled,
+        Self::EnvironmentMismatch,
+        Self::AddressDenied,
+        Self::CustomerDenied,
+        Self::RouteDenied,
+        Self::PermissionDenied,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::ConcurrencyExceeded,
+    ];
+
+    /// Where it is in [`Reason::ALL`].
+    #[expect(clippy::as_conversions, reason = "an enum without contents is its place")]
+    pub const fn place(self) -> usize {
+        self as usize
+    }
+
     /// What programs match on.
     pub const fn name(self) -> &'static str {
         match self {

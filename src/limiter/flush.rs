@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::{
     clock,
     limiter::Limiter,
+    metrics::Flushing,
     model::{
         meter::{Dial, Gauge, Metered, Owner, quota::QuotaUse},
         name::LimitName,
@@ -45,15 +46,21 @@ pub struct QuotaFlush {
     /// What is to be written, each part under the number that it will have. The first may have been
     /// written already.
     waiting: VecDeque<Vec<QuotaUse>>,
+    flushing: Arc<Flushing>,
     /// Who is to be told what is known, by the stored form of the owner.
     readers: HashMap<String, Arc<Metered>>,
 }
 
 impl QuotaFlush {
     /// Nothing waits yet.
-    pub fn new(store: Store, limiter: Arc<Limiter>, replica: String) -> Self {
+    pub fn new(
+        store: Store,
+        limiter: Arc<Limiter>,
+        replica: String,
+        flushing: Arc<Flushing>,
+    ) -> Self {
         let (waiting, readers) = Default::default();
-        Self { store, limiter, replica, number: 1, waiting, readers }
+        Self { store, limiter, replica, number: 1, waiting, flushing, readers }
     }
 
     /// Flushes at an interval, and once more when told to stop.
@@ -63,7 +70,9 @@ impl QuotaFlush {
             warn!(error = chain(&error), "batches of replicas that ended could not be forgotten");
         }
         while let Some(()) = stop.run_until_cancelled(sleep(interval)).await {
-            match (self.flush(clock::wall()).await, failing) {
+            let flushed = self.flush(clock::wall()).await;
+            self.flushing.ended(&flushed, clock::wall());
+            match (flushed, failing) {
                 (Ok(()), true) => {
                     info!("quotas are stored again");
                     failing = false;

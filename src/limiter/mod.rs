@@ -315,6 +315,12 @@ impl Limiter {
         }
     }
 
+    /// How much waits to be stored of quotas: things with limits, and quotas that were settled.
+    pub fn waiting(&self) -> usize {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.to_store.len() + settled
+    }
+
     fn take_settled(&self) -> Vec<QuotaUse> {
         let mut all = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *all).into_values().collect()

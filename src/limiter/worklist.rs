@@ -23,6 +23,13 @@ impl Worklist {
         }
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        let length =
+            |shard: &Mutex<Vec<_>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.0.iter().map(length).sum()
+    }
+
     /// Takes all. Their marks are still to be cleared, each before it is looked at.
     pub(super) fn drain(&self) -> Vec<Arc<Metered>> {
         let mut all = Vec::new();

@@ -15,6 +15,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock,
+    metrics::{FollowMode, Following},
     model::time::BootTime,
     replica::{Applier, Present, reading::Applying},
     store::{
@@ -48,6 +49,8 @@ pub struct Follower {
     pub nudge: Arc<Notify>,
     /// Told of each revision that was reached.
     pub reached: watch::Sender<i64>,
+    /// Where it says how it is.
+    pub following: Arc<Following>,
 }
 
 impl Follower {
@@ -61,6 +64,7 @@ impl Follower {
                 () = stop.cancelled() => return,
                 failure = self.follow_once(&mut position) => failure,
             };
+            self.following.lost();
             if let StoreError::Discontinuity { .. } = failure {
                 error!(error = chain(&failure), "the change log is broken; loading all keys anew");
                 position = None;
@@ -136,6 +140,7 @@ impl Follower {
             let mut sink = Applying::new(&mut self.applier, None);
             let followed = reader.follow(&applied, &mut sink).await?;
             applied = followed.reached;
+            self.following.saw_head(followed.head);
             *position = Some(applied.clone());
             self.reach(applied.revision, followed.complete.then_some(asked.boot));
             if followed.complete {
@@ -144,6 +149,7 @@ impl Follower {
                     idle.notify_one();
                     Mode::Probing(clock::Deadline::after(PROBE_TIME_MAX))
                 });
+                self.following.goes(before.told());
                 mode = Some(before.after(self.wait(wake).await));
             }
         }
@@ -181,7 +187,10 @@ impl Follower {
             self.applier.retain(&present);
         }
         self.reach(position.revision, Some(started));
-        let took_ms = clock::boot().since(started).as_millis();
+        let took = clock::boot().since(started);
+        self.following.loaded(took);
+        self.following.saw_head(position.revision);
+        let took_ms = took.as_millis();
         info!(keys, revision = position.revision, took_ms, "loaded all keys");
         Ok(position)
     }
@@ -213,6 +222,14 @@ enum Mode {
 }
 
 impl Mode {
+    const fn told(&self) -> FollowMode {
+        match self {
+            Self::Probing(_) => FollowMode::Probing,
+            Self::Listening => FollowMode::Notify,
+            Self::Polling => FollowMode::Poll,
+        }
+    }
+
     fn after(self, woken: Woken) -> Self {
         match (self, woken) {
             (Self::Listening, _) => Self::Listening,

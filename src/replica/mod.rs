@@ -120,9 +120,16 @@ impl Replica {
         self.customers.get(domain, id)
     }
 
+    /// How long ago the data was known complete, good enough or not; `None`: never.
+    pub fn contact_age(&self, now: BootTime) -> Option<Duration> {
+        match self.lease.age(now) {
+            Ok(age) | Err(NotReady::Stale { age }) => Some(age),
+            Err(NotReady::Loading | NotReady::Behind { .. }) => None,
+        }
+    }
+
     /// How many secrets are known.
-    #[cfg(test)]
-    fn secrets(&self) -> usize {
+    pub fn secrets(&self) -> usize {
         self.keys.len()
     }
 }

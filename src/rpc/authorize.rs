@@ -1,6 +1,7 @@
 //! The service `Authorize`.
 
 mod conversation;
+mod counting;
 mod noting;
 mod serve;
 
@@ -17,6 +18,7 @@ use crate::{
     clock,
     journal::Journal,
     limiter::{Charge, Due, Settled, Verdict, failures::Source, shared::Shared},
+    metrics::{Cause, Decisions, Tally},
     model::{
         caller::{Action, Noun, Right},
         decision::Way,
@@ -29,7 +31,7 @@ use crate::{
         convert::{AuthorizeParts, settlement},
         pb, peer,
         reached::Reached,
-        status,
+        status, traced,
         wire::{
             answer::Answer,
             codec::{Asking, Batch, One},
@@ -38,7 +40,9 @@ use crate::{
     },
 };
 
+use crate::telemetry::trace;
 use conversation::Conversation;
+use counting::cause;
 pub use serve::AuthorizeServer;
 
 const BATCH_REQUESTS_MAX: usize = 1000;
@@ -64,6 +68,10 @@ pub struct AuthorizeService {
     pub logins: Arc<FailedLogins>,
     /// Where decisions are noted.
     pub journal: Arc<Journal>,
+    /// What this thread counts.
+    pub tally: Arc<Tally>,
+    /// Where there is another tally for another thread.
+    pub decisions: Decisions,
 }
 
 /// On which listener the service answers.
@@ -90,7 +98,9 @@ impl AuthorizeService {
     async fn answer(&self, parts: &AuthorizeParts<'_>, asker: &Asker) -> Result<Answer, Status> {
         let case = self.case(parts, asker, clock::now())?;
         let outcome = authorize(&self.hot, case.presented, &case.question, case.terms);
-        self.finish(&case, asker, outcome).await
+        let answer = self.finish(&case, asker, outcome).await?;
+        self.took(asker.way, 1, case.terms.now);
+        Ok(answer)
     }
 
     /// Answers a proxy that asks from there.
@@ -103,13 +113,14 @@ impl AuthorizeService {
     }
 
     /// The same, if it can be had without waiting and without an error; otherwise nothing was taken or noted.
+    /// It arrived before `now`. How long it took is for the caller to note.
     pub(in crate::rpc) fn answer_proxy_now(
         &self,
         parts: &AuthorizeParts<'_>,
-        (peer, way): (Option<IpAddr>, Way),
+        (peer, way, now): (Option<IpAddr>, Way, Now),
     ) -> Option<Answer> {
         let asker = Asker { call: None, peer, way };
-        let case = self.case(parts, &asker, clock::now()).ok()?;
+        let case = self.case(parts, &asker, now).ok()?;
         let outcome = authorize(&self.hot, case.presented, &case.question, case.terms).ok()?;
         outcome.due.is_none().then(|| self.noted(&case, &asker, outcome))
     }
@@ -130,7 +141,10 @@ impl AuthorizeService {
             }
             result => result,
         };
-        let mut outcome = outcome.map_err(status::not_ready)?;
+        let mut outcome = outcome.map_err(|not_ready| {
+            self.unavailable(cause(not_ready));
+            status::not_ready(not_ready)
+        })?;
         if let (Some(call), Some(key)) = (&asker.call, &outcome.key) {
             require_reader_of(call, &key.profile.domain.name)?;
         }
@@ -139,21 +153,26 @@ impl AuthorizeService {
             let verdict = self.ask_all(&due).await;
             conclude(&self.hot, &mut outcome, &due.wish, verdict);
         }
+        match asker.way {
+            Way::Authorize | Way::ExtAuthz | Way::ForwardAuth => traced::note_decision(&outcome),
+            // many decisions in one call
+            Way::Batch | Way::Stream => {}
+        }
         Ok(self.noted(case, asker, outcome))
     }
 
-    /// Decides those of these that need no waiting and no error; each answer is taken when it is there.
+    /// Decides those of these that need no waiting and no error; each answer is taken when it is there. They
+    /// arrived before `now`.
     fn answer_now(
         &self,
         requests: &[Option<Asked<'_>>; TOGETHER],
-        peer: Option<IpAddr>,
+        (peer, now): (Option<IpAddr>, Now),
         mut take: impl FnMut(usize, Answer),
     ) {
         if self.door != Door::Decisions {
             return;
         }
         let asker = Asker { call: None, peer, way: Way::Authorize };
-        let now = clock::now();
         let cases = std::array::from_fn(|at| {
             let parts = self.parse(requests.get(at)?.as_ref()?, None).ok()?;
             self.case(&parts, &asker, now).ok()
@@ -281,6 +300,7 @@ impl AuthorizeService {
         for (place, request) in requests.iter().enumerate() {
             batch.push(self.parse(request, Some(place))?);
         }
+        trace::note("keyward.requests", || batch.len().to_string());
         let mut answers = Vec::with_capacity(batch.len() * ANSWER_BYTES);
         for group in batch.chunks(TOGETHER) {
             self.answer_group(group, &asker, &mut answers).await?;
@@ -315,6 +335,7 @@ impl AuthorizeService {
                 self.finish(case, asker, outcome).await?.write_next(answers);
             }
         }
+        self.took(Way::Batch, u64::try_from(group.len()).unwrap_or(0), now);
         Ok(())
     }
 
@@ -338,7 +359,10 @@ impl AuthorizeService {
             (None, None) => return Err(status::no_reservation()),
             (None, Some(shared)) => {
                 let settled = shared.settle(id, actual_cost, now).await;
-                let settled = settled.map_err(|away| status::limits_away(&away))?;
+                let settled = settled.map_err(|away| {
+                    self.unavailable(Cause::Limits);
+                    status::limits_away(&away)
+                })?;
                 settled.ok_or_else(status::no_reservation)?
             }
         };

@@ -4,7 +4,10 @@ use http::{Request, Response};
 use tonic::{body::Body, codegen::Service, server::NamedService};
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
-use crate::rpc::{authorize::AuthorizeServer, ext_authz::ExtAuthzServer, status};
+use crate::{
+    rpc::{authorize::AuthorizeServer, ext_authz::ExtAuthzServer, status},
+    telemetry::trace::Tracer,
+};
 
 /// The services of the authorize listener.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Front {
     pub ext_authz: ExtAuthzServer,
     /// Says whether it can.
     pub health: HealthServer<HealthService>,
+    /// Traces what callers trace, if somebody gets that.
+    pub tracer: Option<Tracer>,
 }
 
 impl Front {
@@ -25,6 +30,7 @@ impl Front {
             authorize: self.authorize.apart(),
             ext_authz: self.ext_authz.apart(),
             health: self.health.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 

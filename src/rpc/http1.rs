@@ -1,5 +1,5 @@
-//! HTTP/1.1 (RFC 9112) on the http listener, by the crate `hyper`: forward auth and the probes of those who
-//! cannot speak gRPC.
+//! HTTP/1.1 (RFC 9112) on the http listener, by the crate `hyper`: forward auth, the probes of those who
+//! cannot speak gRPC, and metrics.
 
 use std::{convert::Infallible, net::IpAddr, pin::pin, time::Duration};
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL},
+    request::Parts,
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,8 +25,13 @@ use crate::{
     rpc::{
         forward_auth::ForwardAuth,
         listen::{Connection, Lane, Opening},
+        scrape::Scraper,
+        traced,
     },
-    telemetry::chain,
+    telemetry::{
+        chain,
+        trace::{self, Tracer},
+    },
 };
 
 /// What the head of a request may have: more than proxies let through by default, since what is refused here
@@ -45,11 +51,15 @@ pub struct Front {
     pub forward_auth: ForwardAuth,
     /// Says whether it can.
     pub health: HealthReporter,
+    /// Shows metrics.
+    pub scraper: Scraper,
+    /// Traces what callers trace, if somebody gets that.
+    pub tracer: Option<Tracer>,
 }
 
 /// Serves the connections of a lane until there are no more to come, then lets the open ones end.
 pub async fn serve(lane: Lane, front: &Front) {
-    let front = Front { forward_auth: front.forward_auth.apart(), health: front.health.clone() };
+    let front = Front { forward_auth: front.forward_auth.apart(), ..front.clone() };
     let (leaving, tasks) = (CancellationToken::new(), TaskTracker::new());
     let mut incoming = pin!(lane.incoming(Opening::Http1));
     while let Some(accepted) = incoming.next().await {
@@ -97,14 +107,34 @@ impl Front {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
             "/authorize" if is_read || *request.method() == Method::POST => {
-                self.forward_auth.respond(&request.into_parts().0, peer).await
+                self.authorize(&request.into_parts().0, peer).await
             }
             "/authorize" => not_allowed("GET, HEAD, POST"),
             "/livez" if is_read => plain(StatusCode::OK, "live\n"),
             "/readyz" if is_read => self.ready().await,
-            "/livez" | "/readyz" => not_allowed("GET, HEAD"),
-            _ => plain(StatusCode::NOT_FOUND, "there are /authorize, /livez and /readyz\n"),
+            "/metrics" if is_read => self.scraper.respond(request.headers()).await,
+            "/livez" | "/readyz" | "/metrics" => not_allowed("GET, HEAD"),
+            _ => {
+                plain(StatusCode::NOT_FOUND, "there are /authorize, /livez, /readyz and /metrics\n")
+            }
         }
+    }
+
+    /// Decides, as a span if the request is traced.
+    async fn authorize(self, request: &Parts, peer: Option<IpAddr>) -> Answer {
+        let start = match &self.tracer {
+            Some(tracer) => traced::start(Some(tracer), &request.headers),
+            None => None,
+        };
+        let Some((tracer, start)) = self.tracer.as_ref().zip(start) else {
+            return self.forward_auth.respond(request, peer).await;
+        };
+        let deciding = async {
+            let answer = self.forward_auth.respond(request, peer).await;
+            trace::note("http.response.status_code", || answer.status().as_str().to_owned());
+            answer
+        };
+        tracer.scope(start, traced::name("/authorize"), Box::pin(deciding)).await
     }
 
     /// Whether decisions are to be had here: the same as health says in gRPC.

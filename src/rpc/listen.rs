@@ -4,7 +4,10 @@ use std::{
     fmt, io,
     net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,7 +29,11 @@ use super::{
     peer::Peer,
     transport::{LaneTls, Transport},
 };
-use crate::{clock::Deadline, tls::listener::ListenerTls};
+use crate::{
+    clock::Deadline,
+    metrics::{Gathering, number, table},
+    tls::listener::ListenerTls,
+};
 
 /// Connections that were accepted and that a lane has not taken yet.
 const LANE_CONNECTIONS_MAX: usize = 256;
@@ -143,7 +150,31 @@ impl Lane {
 pub struct Acceptor {
     listener: StdListener,
     lanes: Vec<mpsc::Sender<Accepted>>,
+    occupancy: Occupancy,
+}
+
+/// How many connections of a listener are open.
+#[derive(Clone, Debug)]
+pub struct Occupancy {
     open: Arc<Semaphore>,
+    connections_max: usize,
+    refused: Arc<AtomicU64>,
+}
+
+impl Occupancy {
+    fn new(connections_max: usize) -> Self {
+        let open = Arc::new(Semaphore::new(connections_max));
+        Self { open, connections_max, refused: Arc::default() }
+    }
+
+    /// Tells how many are, may be and were refused, of the listener of this name.
+    pub fn tell(&self, listener: &str, to: &mut Gathering) {
+        let count = |count: usize| number(u64::try_from(count).unwrap_or(u64::MAX));
+        let open = self.connections_max.saturating_sub(self.open.available_permits());
+        to.add(&table::CONNECTIONS, &[listener], count(open));
+        to.add(&table::CONNECTIONS_MAX, &[listener], count(self.connections_max));
+        to.add(&table::CONNECTIONS_REFUSED, &[listener], number(self.refused.load(Relaxed)));
+    }
 }
 
 impl Acceptor {
@@ -155,13 +186,18 @@ impl Acceptor {
         tls: Option<&Arc<ListenerTls>>,
     ) -> (Self, Vec<Lane>) {
         let (senders, receivers) = (0..lanes).map(|_| mpsc::channel(LANE_CONNECTIONS_MAX)).unzip();
-        let open = Arc::new(Semaphore::new(limits.connections_max));
+        let occupancy = Occupancy::new(limits.connections_max);
         let receivers: Vec<_> = receivers;
         let lanes = receivers.into_iter().map(|accepted| {
             let tls = tls.map(|tls| LaneTls::new(Arc::clone(tls)));
             Lane { accepted, tls }
         });
-        (Self { listener, lanes: senders, open }, lanes.collect())
+        (Self { listener, lanes: senders, occupancy }, lanes.collect())
+    }
+
+    /// How many connections are open, now and later.
+    pub fn occupancy(&self) -> Occupancy {
+        self.occupancy.clone()
     }
 
     /// Accepts. When told to stop it still takes what the kernel has taken already, then closes the
@@ -172,7 +208,7 @@ impl Acceptor {
             Err(error) => return warn!(%error, "cannot listen"),
         };
         let full = Refusals { refused: 0, quiet_until: Deadline::after(Duration::ZERO) };
-        let mut dealer = Dealer { lanes: self.lanes, next: 0, open: self.open, full };
+        let mut dealer = Dealer { lanes: self.lanes, next: 0, occupancy: self.occupancy, full };
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted.and_then(|(stream, _)| stream.into_std()) {
                 Ok(stream) => dealer.deal(stream),
@@ -194,7 +230,7 @@ impl Acceptor {
 struct Dealer {
     lanes: Vec<mpsc::Sender<Accepted>>,
     next: usize,
-    open: Arc<Semaphore>,
+    occupancy: Occupancy,
     full: Refusals,
 }
 
@@ -216,7 +252,8 @@ impl Refusals {
 
 impl Dealer {
     fn deal(&mut self, stream: StdStream) {
-        let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.occupancy.open).try_acquire_owned() else {
+            self.occupancy.refused.fetch_add(1, Relaxed);
             return self.full.count();
         };
         // small answers must not wait for each other (Nagle); a peer that vanished is found out

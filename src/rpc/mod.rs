@@ -9,6 +9,7 @@ mod caller;
 pub mod codec;
 mod complaints;
 mod convert;
+pub mod counted;
 pub mod ext_authz;
 pub mod forward_auth;
 pub mod front;
@@ -17,13 +18,16 @@ pub mod http1;
 pub mod http2;
 pub mod insight;
 pub mod listen;
+pub mod otlp;
 pub mod peer;
 pub mod proxies;
 pub mod reached;
 mod redact;
+pub mod scrape;
 pub mod self_service;
 mod service;
 mod status;
+mod traced;
 mod transport;
 pub mod wire;
 
@@ -38,9 +42,10 @@ pub mod wire;
 #[expect(missing_docs, reason = "the modules are packages")]
 mod protos {
     include!(concat!(env!("OUT_DIR"), "/protos.rs"));
+    include!(concat!(env!("OUT_DIR"), "/otlp.rs"));
 }
 
-pub use protos::{envoy, google, keyward::v1 as pb};
+pub use protos::{envoy, google, keyward::v1 as pb, opentelemetry::proto as otlp_pb};
 
 /// All files of `proto/`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyward_descriptor.bin"));

@@ -15,7 +15,7 @@ use crate::{
     authorize::{Explain, Outcome, Record},
     clock,
     decide::Decision,
-    model::decision::Way,
+    model::{decision::Way, time::Now},
     proxy::{
         Inquiry, Reading, Settings,
         cleaning::Cleaning,
@@ -70,7 +70,7 @@ impl ProxyService {
     /// The same, not shared with this one.
     pub fn apart(&self) -> Self {
         let settings = Arc::new(Settings::clone(&self.settings));
-        Self { settings, ..self.clone() }
+        Self { settings, authorize: self.authorize.apart(), ..self.clone() }
     }
 
     /// Decides. `environment` is the one that the proxy's listener is for. An error means that nobody knows
@@ -101,12 +101,13 @@ impl ProxyService {
     }
 
     /// The same, if it can be had without waiting and somebody knows; otherwise nothing was taken or noted.
+    /// It arrived before the time that comes with `peer`.
     pub(in crate::rpc) fn rule_now<'a>(
         &'a self,
         inquiry: &Inquiry<'a>,
         context: Result<Context<'a>, Misconfigured>,
         environment: Option<&'a str>,
-        asked: (Option<IpAddr>, Way),
+        asked: (Option<IpAddr>, Way, Now),
     ) -> Option<Ruled> {
         let reading = match self.read(inquiry, context, environment) {
             Ok(reading) => reading,

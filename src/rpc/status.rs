@@ -158,6 +158,11 @@ pub(super) fn timed_out() -> Status {
     Status::cancelled("Timeout expired")
 }
 
+/// Somebody whom we ask took too long.
+pub(super) fn too_slow() -> Status {
+    Status::deadline_exceeded("no answer in time")
+}
+
 /// A call that is for the other listener.
 pub(super) fn not_here() -> Status {
     plain(Code::Unimplemented, "OTHER_LISTENER", "is for the authorize listener")

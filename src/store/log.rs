@@ -62,6 +62,8 @@ pub struct Followed {
     pub reached: Position,
     /// Whether that was all there were.
     pub complete: bool,
+    /// The last revision that there was.
+    pub head: i64,
 }
 
 /// A connection that reads the change log and nothing else.
@@ -149,7 +151,7 @@ impl LogReader {
         };
         view_rows::changed(&self.client, &what, sink).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
-        Ok(Followed { complete: reached == head, reached })
+        Ok(Followed { complete: reached == head, reached, head: head.revision })
     }
 }
 

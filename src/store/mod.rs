@@ -25,12 +25,15 @@ pub mod write;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Status, Timeouts,
+};
 use tokio_postgres::{
     Client, Config, IsolationLevel, Row, Transaction,
     types::{ToSql, Type},
 };
 
+use crate::telemetry::trace;
 use error::StoreError;
 
 use self::tls::Tls;
@@ -40,6 +43,8 @@ use crate::tls::outgoing::OutgoingTls;
 const OPERATION_TIME_MAX: Duration = Duration::from_secs(10);
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 const ATTEMPTS_MAX: u32 = 3;
+/// What a span is called of one try of a transaction.
+const TRANSACTION: &str = "database transaction";
 /// The lowest `server_version_num` that is supported.
 const SERVER_VERSION_MIN: i32 = 150_000;
 
@@ -92,6 +97,11 @@ impl Store {
         Ok(Session { client: self.pool.get().await? })
     }
 
+    /// How the pool is.
+    pub fn pool(&self) -> Status {
+        self.pool.status()
+    }
+
     /// Refuses a server that is too old.
     pub async fn check_version(&self) -> Result<(), StoreError> {
         const VERSION: &str = "-- store.version
@@ -110,14 +120,14 @@ impl Store {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        in_time(OPERATION_TIME_MAX, async {
+        let work = async {
             let mut session = self.session().await?;
             let tx = session.begin(BOUNDS).await?;
             let rows = tx.query_typed(statement, parameters).await?;
             tx.commit().await?;
             Ok(rows)
-        })
-        .await?
+        };
+        in_time(OPERATION_TIME_MAX, trace::part(TRANSACTION, Box::pin(work))).await?
     }
 
     /// Runs one transaction, again if it lost against another one, bounded in time.
@@ -130,7 +140,7 @@ impl Store {
         let attempts = async {
             let mut attempt = 1;
             loop {
-                match work().await {
+                match trace::part(TRANSACTION, Box::pin(work())).await {
                     Err(error) if error.is_conflict() && attempt < ATTEMPTS_MAX => attempt += 1,
                     result => return result,
                 }

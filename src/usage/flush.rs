@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock,
+    metrics::Flushing,
     store::{Store, error::StoreError},
     telemetry::chain,
     usage::Ledger,
@@ -31,7 +32,7 @@ const LAST_FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Gathers what is noted, flushes it at an interval, and once more when told to stop.
 pub async fn run(
-    (store, ledger): (Store, Arc<Ledger>),
+    (store, (ledger, flushing)): (Store, (Arc<Ledger>, Arc<Flushing>)),
     counts: CountFlush,
     interval: Duration,
     stop: CancellationToken,
@@ -43,13 +44,13 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = flush_until((&store, &ledger), counts, interval, &stop) => {}
+        () = flush_until((&store, &ledger, &flushing), counts, interval, &stop) => {}
         () = gathering => {}
     }
 }
 
 async fn flush_until(
-    (store, ledger): (&Store, &Ledger),
+    (store, ledger, flushing): (&Store, &Ledger, &Flushing),
     mut counts: CountFlush,
     interval: Duration,
     stop: &CancellationToken,
@@ -61,7 +62,9 @@ async fn flush_until(
         counts.flush(store, ledger, stop).await
     };
     while let Some(()) = stop.run_until_cancelled(sleep(interval)).await {
-        match (flush_all().await, failing) {
+        let flushed = flush_all().await;
+        flushing.ended(&flushed, clock::wall());
+        match (flushed, failing) {
             (Ok(()), true) => {
                 info!("last uses are stored again");
                 failing = false;

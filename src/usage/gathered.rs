@@ -26,6 +26,11 @@ impl Gathered {
         if self.fresh.len() < FRESH_MAX { 0 } else { self.sort() }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.sorted.len() + self.fresh.len()
+    }
+
     /// Takes all, and how many were dropped now.
     pub(super) fn take(&mut self) -> (Vec<Note>, usize) {
         let dropped = self.sort();

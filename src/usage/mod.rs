@@ -123,6 +123,12 @@ impl Ledger {
         self.drop_notes(lock(&self.gathered).add(uses));
     }
 
+    /// How many notes wait, but for those that threads have not handed over; a key may have several.
+    pub fn waiting(&self) -> usize {
+        let full: usize = lock(&self.full).iter().map(Vec::len).sum();
+        full + lock(&self.gathered).len()
+    }
+
     /// How many notes were lost since the start because the ledger was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)

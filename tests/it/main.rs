@@ -30,5 +30,6 @@ mod listeners;
 mod redis;
 mod scoping;
 mod self_service;
+mod telemetry;
 mod tls;
 mod usage;

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 pub use link::Away;
 
 use crate::{
+    clock,
     limiter::{Due, Limiter, Sharing, Take, Verdict, Wish},
+    metrics::Syncing,
     model::{
         limit::{Limit, Rule},
         meter::{Fit, Owner, quota::QuotaUse},
@@ -47,6 +49,8 @@ pub struct Shared {
     pub push_interval: Duration,
     /// Reservations that Redis may have and nobody will settle, with what they cost.
     abandoned: Mutex<Vec<(ReservationId, u32)>>,
+    /// When the others were last told of all.
+    pub syncing: Syncing,
 }
 
 impl Shared {
@@ -63,7 +67,8 @@ impl Shared {
             Sharing::Local | Sharing::Fast => Patience { time_max: PUSH_TIME_MAX, lates_max: 0 },
         };
         let link = Link::new(Arc::clone(&limiter), server, (prefix, replica), patience);
-        Self { limiter, link, answer_time_max, push_interval, abandoned: Mutex::default() }
+        let (abandoned, syncing) = (Mutex::default(), Syncing::since(clock::boot()));
+        Self { limiter, link, answer_time_max, push_interval, abandoned, syncing }
     }
 
     /// Keeps the connection, and tells others what was taken here, until it is told to stop; and once

@@ -54,7 +54,7 @@ impl Shared {
             let tag = self.link.is_cluster().then_some(metered.tag);
             by_tag.entry(tag).or_default().push(metered);
         }
-        let mut away = None;
+        let (mut away, begun) = (None, clock::boot());
         for all in by_tag.values() {
             for batch in all.chunks(THINGS_MAX) {
                 match away {
@@ -62,6 +62,9 @@ impl Shared {
                     Some(_) => self.put_back(batch),
                 }
             }
+        }
+        if away.is_none() {
+            self.syncing.heard(begun);
         }
     }
 

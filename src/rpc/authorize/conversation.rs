@@ -7,6 +7,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::AuthorizeService;
 use crate::{
+    metrics::Cause,
     model::decision::Way,
     rpc::{
         status,
@@ -59,17 +60,22 @@ impl Conversation {
             self.overtime += 1;
         }
         if self.overtime > OVERTIME_REQUESTS_MAX {
-            return Err(status::draining());
+            return Err(self.draining());
         }
         let request = tokio::select! {
             biased; // what has arrived is answered first
             request = self.requests.message() => request?,
-            () = self.service.stop.cancelled() => return Err(status::draining()),
+            () = self.service.stop.cancelled() => return Err(self.draining()),
         };
         let Some(request) = request else { return Ok(None) };
         // who opened the stream may have been stopped since
         let asker = self.service.admit(&self.opening, Way::Stream)?;
         let parts = self.service.parse(&request.asked(), None)?;
         self.service.answer(&parts, &asker).await.map(Some)
+    }
+
+    fn draining(&self) -> Status {
+        self.service.unavailable(Cause::Draining);
+        status::draining()
     }
 }

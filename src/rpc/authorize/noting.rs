@@ -12,8 +12,9 @@ use crate::{
 };
 
 impl AuthorizeService {
-    /// The answer of a decision, which the log is told of if it is one to note.
+    /// The answer of a decision, which is counted, and which the log is told of if it is one to note.
     pub(super) fn noted(&self, case: &Case<'_>, asker: &Asker, outcome: Outcome) -> Answer {
+        self.count(&outcome, asker.way);
         let answer = Answer::new(outcome);
         let allowed = match (answer.outcome.decision, &answer.outcome.key) {
             (Decision::Allow, Some(key)) => Some(key.id),

@@ -14,6 +14,8 @@ use tonic::{body::Body, codegen::Service, server::NamedService};
 
 use super::AuthorizeService;
 use crate::{
+    model::decision::Way,
+    model::time::Now,
     replica::TOGETHER,
     rpc::{
         codec::BoundedCodec,
@@ -46,21 +48,26 @@ impl AuthorizeServer {
 
     /// The same, not shared with this one.
     pub fn apart(&self) -> Self {
-        Self { service: Arc::new(AuthorizeService::clone(&self.service)), ..*self }
+        Self { service: Arc::new(self.service.apart()), ..*self }
     }
 
     /// Makes the answers to the messages of some unary requests, as far as they can be given at once:
     /// without waiting, and without saying what is wrong with a request. Nothing was taken or noted for one
-    /// that has none.
+    /// that has none. They arrived before `now`.
     pub fn answer_now(
         &self,
         messages: [Option<&[u8]>; TOGETHER],
-        peer: Option<IpAddr>,
+        (peer, now): (Option<IpAddr>, Now),
         take: impl FnMut(usize, Answer),
     ) {
         let fits = |message: &&[u8]| message.len() <= self.message_bytes_max;
         let asked = messages.map(|message| Asked::read(message.filter(fits)?));
-        self.service.answer_now(&asked, peer, take);
+        self.service.answer_now(&asked, (peer, now), take);
+    }
+
+    /// Notes how long so many unary requests took, which arrived before `now`.
+    pub fn took(&self, many: u64, now: Now) {
+        self.service.took(Way::Authorize, many, now);
     }
 
     /// Answers a request, or refuses it.

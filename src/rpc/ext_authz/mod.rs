@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, body::Body, server::NamedService};
 
 use crate::{
-    model::{decision::Way, name::EnvironmentName},
+    model::{decision::Way, name::EnvironmentName, time::Now},
     proxy::{
         Inquiry,
         context::{Context, Misconfigured},
@@ -80,12 +80,12 @@ impl ExtAuthzServer {
 
     /// Writes the answer to the message of a unary request at the end of a buffer, if it can be given at
     /// once: without waiting, and without an error. `None`: nothing was written, taken or noted. `metadata`
-    /// is that of the call.
+    /// is that of the call, which arrived before `now`.
     pub fn answer_now(
         &self,
         message: &[u8],
         metadata: &HeaderMap,
-        peer: Option<IpAddr>,
+        (peer, now): (Option<IpAddr>, Now),
         buffer: &mut Vec<u8>,
     ) -> Option<()> {
         if message.len() > self.message_bytes_max {
@@ -94,9 +94,15 @@ impl ExtAuthzServer {
         let environment = metadata.get(ENVIRONMENT).map(HeaderValue::as_bytes);
         let asked = Asked::new(Check::read(message)?, environment);
         let Asked { inquiry, context, environment } = asked;
-        let ruled = self.service.rule_now(&inquiry, context, environment, (peer, Way::ExtAuthz))?;
+        let asked = (peer, Way::ExtAuthz, now);
+        let ruled = self.service.rule_now(&inquiry, context, environment, asked)?;
         write::write(ruled, inquiry.is_grpc(), buffer);
         Some(())
+    }
+
+    /// Notes how long so many requests took that were answered at once and arrived before `now`.
+    pub fn took(&self, many: u64, now: Now) {
+        self.service.authorize.took(Way::ExtAuthz, many, now);
     }
 
     /// Answers a request, or refuses it.

@@ -25,10 +25,12 @@ use super::{
     long,
 };
 use crate::{
+    clock,
     replica::TOGETHER,
     rpc::{
         listen::{HEADER_BYTES_MAX, RESET_STREAMS_MAX},
         peer::Peer,
+        traced,
     },
     telemetry::chain,
 };
@@ -162,6 +164,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Takes a request that is to be answered with others, or makes a task that answers it.
     fn take(&mut self, mut request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+        if let Some(tracer) = &self.common.front.tracer
+            && let Some(start) = traced::start(Some(tracer), request.headers())
+        {
+            request.extensions_mut().insert(start);
+            return self.spawn(request, Bytes::new(), respond);
+        }
         let Some(kind) = hot::kind(&request) else {
             return self.spawn(request, Bytes::new(), respond);
         };
@@ -178,17 +186,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Answers what was asked, as far as that can be done at once.
     fn answer(&mut self) {
         for group in self.asked.chunks(TOGETHER) {
+            let now = clock::now();
             let bodies = std::array::from_fn(|at| {
                 let asked = group.get(at).filter(|asked| asked.kind == Kind::Authorize)?;
                 Some(&*asked.body)
             });
-            let answers = self.hot.answer(bodies);
+            let answers = self.hot.answer(bodies, now);
             self.answers.extend(group.iter().zip(answers).map(
                 |(asked, answer)| match asked.kind {
                     Kind::Authorize => answer,
-                    Kind::Check => self.hot.check(&asked.body, asked.request.headers()),
+                    Kind::Check => self.hot.check(&asked.body, asked.request.headers(), now),
                 },
             ));
+            self.hot.note_time(now);
         }
         let mut asked = std::mem::take(&mut self.asked);
         let mut answers = std::mem::take(&mut self.answers);

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header
 use tracing::debug;
 
 use crate::{
+    model::time::Now,
     replica::TOGETHER,
     rpc::{authorize::AuthorizeServer, ext_authz::ExtAuthzServer, front::Front},
     telemetry::chain,
@@ -31,6 +32,14 @@ pub(super) struct Hot {
     peer: Option<IpAddr>,
     /// Where answers are written before they are as long as they are; its room is used again.
     written: Vec<u8>,
+    answered: Answered,
+}
+
+/// How many were answered since it was last noted how long they took.
+#[derive(Debug, Default)]
+struct Answered {
+    decisions: u64,
+    checks: u64,
 }
 
 /// What asks for one decision.
@@ -81,7 +90,9 @@ pub(super) fn arrived(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
 impl Hot {
     pub(super) fn new(front: &Front, peer: Option<SocketAddr>) -> Self {
         let Front { authorize, ext_authz, .. } = front.clone();
-        Self { authorize, ext_authz, peer: peer.map(|peer| peer.ip()), written: Vec::new() }
+        let (peer, written, answered) =
+            (peer.map(|peer| peer.ip()), Vec::new(), Answered::default());
+        Self { authorize, ext_authz, peer, written, answered }
     }
 
     /// The answers to some whole bodies, as gRPC frames them; `None` for one that is not to be had now or
@@ -89,25 +100,37 @@ impl Hot {
     pub(super) fn answer(
         &mut self,
         bodies: [Option<&[u8]>; TOGETHER],
+        now: Now,
     ) -> [Option<Bytes>; TOGETHER] {
         let messages = bodies.map(|body| unframed(body?));
         let (mut answers, written) = ([const { None }; TOGETHER], &mut self.written);
-        self.authorize.answer_now(messages, self.peer, |at, answer| {
+        let answered = &mut self.answered;
+        self.authorize.answer_now(messages, (self.peer, now), |at, answer| {
             if let Some(place) = answers.get_mut(at) {
                 *place = Some(framed(written, |buffer| answer.write(buffer)));
+                answered.decisions += 1;
             }
         });
         answers
     }
 
     /// The same to a whole body from Envoy, of a call with this metadata.
-    pub(super) fn check(&mut self, body: &[u8], metadata: &HeaderMap) -> Option<Bytes> {
+    pub(super) fn check(&mut self, body: &[u8], metadata: &HeaderMap, now: Now) -> Option<Bytes> {
         let message = unframed(body)?;
         let mut answered = None;
         let answer = framed(&mut self.written, |buffer| {
-            answered = self.ext_authz.answer_now(message, metadata, self.peer, buffer);
+            answered = self.ext_authz.answer_now(message, metadata, (self.peer, now), buffer);
         });
-        answered.map(|()| answer)
+        answered?;
+        self.answered.checks += 1;
+        Some(answer)
+    }
+
+    /// Notes how long those took that were answered since it was last called, and arrived before `now`.
+    pub(super) fn note_time(&mut self, now: Now) {
+        let Answered { decisions, checks } = std::mem::take(&mut self.answered);
+        self.authorize.took(decisions, now);
+        self.ext_authz.took(checks, now);
     }
 }
 

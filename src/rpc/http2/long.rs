@@ -16,8 +16,8 @@ use tonic::body::Body;
 use tracing::debug;
 
 use crate::{
-    rpc::{front::Front, status},
-    telemetry::chain,
+    rpc::{front::Front, status, traced},
+    telemetry::{chain, trace::Start},
 };
 
 /// What tells how long a client waits (gRPC over HTTP/2, `Timeout`).
@@ -76,12 +76,13 @@ impl http_body::Body for Incoming {
 /// Answers a request, in so much time at most until the answer begins, and less if its client says so.
 pub(super) async fn serve(
     front: Front,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     mut respond: SendResponse<Bytes>,
     time_max: Duration,
 ) {
     let time_max = client_timeout(request.headers()).map_or(time_max, |time| time.min(time_max));
-    let answering = front.respond(request.map(Body::new));
+    let start = request.extensions_mut().remove::<Start>();
+    let answering = traced(front, start, request.map(Body::new));
     let response = tokio::select! {
         biased; // what can be answered is answered, however late
         response = answering => response,
@@ -91,6 +92,20 @@ pub(super) async fn serve(
     if let Err(error) = send(response, respond).await {
         debug!(error = chain(&error), "a client is gone before its answer");
     }
+}
+
+/// Answers, as a span if the request is traced.
+async fn traced(front: Front, start: Option<Start>, request: Request<Body>) -> Response<Body> {
+    let Some((tracer, start)) = front.tracer.clone().zip(start) else {
+        return front.respond(request).await;
+    };
+    let name = traced::name(request.uri().path());
+    let answering = async {
+        let response = front.respond(request).await;
+        traced::note_status(response.headers());
+        response
+    };
+    tracer.scope(start, name, Box::pin(answering)).await
 }
 
 async fn send(response: Response<Body>, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {

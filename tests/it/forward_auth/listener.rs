@@ -175,7 +175,7 @@ async fn other_paths_and_methods_are_refused_by_their_names() {
         ("GET", "/Authorize", 404),
         ("GET", "/authorize/../livez", 404),
         ("GET", "//authorize", 404),
-        ("GET", "/metrics", 404),
+        ("GET", "/metric", 404),
         ("POST", "/keyward.v1.Authorize/Authorize", 404),
         ("OPTIONS", "*", 404),
         ("PUT", "/authorize", 405),
@@ -183,8 +183,10 @@ async fn other_paths_and_methods_are_refused_by_their_names() {
         ("OPTIONS", "/authorize", 405),
         ("POST", "/livez", 405),
         ("PUT", "/readyz", 405),
+        ("DELETE", "/metrics", 405),
         ("HEAD", "/livez", 200),
         ("HEAD", "/readyz", 200),
+        ("HEAD", "/metrics", 200),
         ("HEAD", "/other", 404),
     ] {
         let answer = ask(at, &request(method, path, "Content-Length: 0\r\n")).await;

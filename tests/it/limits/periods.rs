@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use keyward::{
     clock,
     limiter::{Applicable, Charge, Limiter, Sharing, Take, failures::Failures, flush::QuotaFlush},
+    metrics::Flushing,
     model::{
         customer::CustomerId,
         id::KeyId,
@@ -76,7 +77,8 @@ impl Replica {
             Store::new(&Address { config: database.url.parse().unwrap(), tls: None }, 2).unwrap();
         let limiter = Arc::new(Limiter::new(Sharing::Local, Failures::new(None, None), 1));
         let name = format!("00000000-0000-4000-8000-{number:012}");
-        let flush = QuotaFlush::new(store.clone(), Arc::clone(&limiter), name);
+        let flushing = Arc::new(Flushing::of("quota"));
+        let flush = QuotaFlush::new(store.clone(), Arc::clone(&limiter), name, flushing);
         Self { store, limiter, flush, key: key(), metered: metered(limit, None) }
     }
 

@@ -170,17 +170,18 @@ impl World {
         create(&mut self.root, request).await
     }
 
-    /// All that the database has, by table, but for refusals.
+    /// All that the database has, by table, but for refusals and what servers write of their own accord.
     async fn content(&self) -> BTreeMap<String, String> {
         let query = "SELECT tablename::text FROM pg_tables
-            WHERE schemaname = 'keyward' AND tablename <> 'refusal'";
+            WHERE schemaname = 'keyward' AND tablename !~ '^(refusal|decision|usage|key_usage)'";
         let tables = self.database.query(query, &[]).await.unwrap();
         let mut content = BTreeMap::new();
         for row in tables {
             let table: String = row.try_get(0).unwrap();
             let query = format!(
                 "SELECT coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')
-                 FROM keyward.{table} AS t"
+                 FROM keyward.{table} AS t {}",
+                if table == "job" { "WHERE kind <> 'trim_change_log'" } else { "" }
             );
             let row = self.database.query_one(&query, &[]).await.unwrap();
             content.insert(table, row.try_get(0).unwrap());

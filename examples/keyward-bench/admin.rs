@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use keyward::rpc::pb::{
-    ActivateKeyRequest, CreateKeyRequest, DeactivateKeyRequest, Key, PermissionGroup,
-    RevocationReason, RevokeKeyRequest, UpdateKeyRequest, UpdatePermissionGroupRequest,
-    access_admin_client::AccessAdminClient, key_admin_client::KeyAdminClient,
+    ActivateKeyRequest, CreateKeyRequest, DeactivateKeyRequest, GetJobRequest, ImportKeysRequest,
+    ImportKeysResponse, Job, Key, PermissionGroup, RevocationReason, RevokeKeyRequest,
+    UpdateKeyRequest, UpdatePermissionGroupRequest, access_admin_client::AccessAdminClient,
+    insight_client::InsightClient, key_admin_client::KeyAdminClient,
 };
 use prost_types::FieldMask;
-use tonic::{Code, Request, Status, metadata::AsciiMetadataValue, transport::Channel};
+use tokio_stream::Stream;
+use tonic::{Code, Request, Status, Streaming, metadata::AsciiMetadataValue, transport::Channel};
 
 use crate::{
     fill::GROUP,
@@ -108,6 +110,23 @@ impl Admin {
         };
         self.keys().revoke_key(self.request(request)).await.context("RevokeKey")?;
         Ok(())
+    }
+
+    /// Sends keys to be imported.
+    pub async fn import(
+        &self,
+        messages: impl Stream<Item = ImportKeysRequest> + Send + 'static,
+    ) -> Result<Streaming<ImportKeysResponse>> {
+        let answers =
+            self.keys().import_keys(self.request(messages)).await.context("ImportKeys")?;
+        Ok(answers.into_inner())
+    }
+
+    /// A job as it is now.
+    pub async fn job(&self, id: &str) -> Result<Job> {
+        let request = self.request(GetJobRequest { id: id.to_owned() });
+        let mut insight = InsightClient::new(self.channel.clone());
+        insight.get_job(request).await?.into_inner().job.context("GetJob without a job")
     }
 
     /// Lets the group that all keys have give this permission and no other one.

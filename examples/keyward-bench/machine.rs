@@ -52,9 +52,18 @@ fn ticks(count: u64) -> Duration {
 
 /// The memory of a process that is in RAM, in bytes.
 pub fn memory_of_process(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most of it that there has been.
+pub fn memory_max_of_process(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).context("the server is gone")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.split_whitespace().next()).context("no such field")?;
     Ok(kib.parse::<u64>()? * 1024)
 }
 

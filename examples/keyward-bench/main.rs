@@ -16,13 +16,16 @@
 
 mod admin;
 mod changes;
+mod collector;
 mod envoy;
 mod fill;
 mod halted;
+mod imports;
 mod keys;
 mod load;
 mod machine;
 mod plot;
+mod program;
 mod programs;
 mod redis;
 mod report;

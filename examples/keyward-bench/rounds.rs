@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use crate::{
     keys::{Answers, Mix, pool},
     load::{Load, Measured, pool::Pool},
+    program::Program,
     report::{Report, Row},
-    site::{Program, Server, Site},
+    site::{Server, Site},
 };
 
 /// More keys than this are not asked for in one pool.
@@ -51,6 +52,7 @@ impl Variant {
             Program::Keyward
             | Program::KeywardSharing(_)
             | Program::KeywardLogging(_)
+            | Program::KeywardTracing(_)
             | Program::Naive { .. } => Answers::Decided,
             Program::Echo { .. } | Program::EchoStock { .. } => Answers::AllAllowed,
             Program::Envoy(_) => Answers::Proxy,

@@ -19,106 +19,14 @@ use crate::{
     fill::{Filled, KeyPlan, fill},
     keys::PEPPER,
     load::Target,
-    machine::{Cores, Place, memory_of_process, move_to},
+    machine::{Cores, Place, memory_max_of_process, memory_of_process, move_to},
+    program::{Program, Sharing},
     redis::Redis,
     signals,
 };
 
 const START_TIME_MAX: Duration = Duration::from_secs(600);
 const DATABASE_CONNECTIONS_MAX: u32 = 100;
-
-/// A program that can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// Keyward, over the keys of the site.
-    Keyward,
-    /// The same, with the limits of its keys shared or not.
-    KeywardSharing(Sharing),
-    /// The same, with all decisions logged or none.
-    KeywardLogging(Logging),
-    /// The bare service on Keyward's listener, allocator and runtimes; answers with a limit or without.
-    Echo { limits: bool },
-    /// The bare service as tonic's guide has it.
-    EchoStock { limits: bool },
-    /// A service that asks the database, and notes each use in it or not.
-    Naive { update: bool },
-    /// Envoy, and whom it asks about each request.
-    Envoy(Guarded),
-}
-
-/// How replicas share limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    Local,
-    Fast,
-    Exact,
-}
-
-impl Sharing {
-    /// As `--limit-sharing` wants it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Fast => "fast",
-            Self::Exact => "exact",
-        }
-    }
-}
-
-/// Which decisions are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Logging {
-    Off,
-    All,
-}
-
-impl Logging {
-    /// As `--decision-log` wants it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::All => "all",
-        }
-    }
-}
-
-impl Program {
-    /// Whether it is Keyward itself.
-    const fn is_keyward(self) -> bool {
-        matches!(self, Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_))
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_) => "keyward",
-            Self::Echo { .. } => "echo",
-            Self::EchoStock { .. } => "echo_stock",
-            Self::Naive { .. } => "naive",
-            Self::Envoy(_) => "envoy",
-        }
-    }
-
-    /// Whether it is nothing without the keys of a database.
-    const fn needs_keys(self) -> bool {
-        self.is_keyward() || matches!(self, Self::Naive { .. })
-    }
-
-    fn args(self) -> &'static [&'static str] {
-        match self {
-            Self::Keyward | Self::KeywardSharing(_) | Self::KeywardLogging(_) => &[
-                "serve",
-                "--authorize-listen=127.0.0.1:0",
-                "--admin-listen=127.0.0.1:0",
-                "--http-listen=127.0.0.1:0",
-                "--log-format=json",
-            ],
-            Self::Echo { limits: true } | Self::EchoStock { limits: true } => &["--limits"],
-            Self::Naive { update: false } => &["--no-update"],
-            Self::Echo { .. } | Self::EchoStock { .. } | Self::Naive { .. } => &[],
-            Self::Envoy(_) => envoy::FLAGS,
-        }
-    }
-}
 
 /// Where the programs are, and how they are placed.
 #[derive(Clone, Debug)]
@@ -204,6 +112,15 @@ impl Site {
             Program::Envoy(guarded) => return self.start_guarded(guarded),
             Program::KeywardLogging(logging) => {
                 return self.start_with(program, &[format!("--decision-log={}", logging.name())]);
+            }
+            Program::KeywardTracing(collector) => {
+                move_to(self.settings.cores, Place::Rest)?;
+                let address = collector.start()?;
+                let flags = [
+                    format!("--otlp-endpoint=http://{address}"),
+                    "--trace-sample-ratio=0.01".into(),
+                ];
+                return self.start_with(program, &flags);
             }
             _ => return self.start_with(program, &[]),
         };
@@ -337,6 +254,16 @@ impl Server {
     /// Keyward's admin API, with a key that the server knows.
     pub fn admin(&mut self, token: String) -> Result<Access> {
         Ok(Access { address: self.logged("listening", "admin")?.parse()?, token })
+    }
+
+    /// Ends it at once, without a word.
+    pub fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill()?)
+    }
+
+    /// The most memory in RAM that it has had, in bytes.
+    pub fn memory_max(&self) -> Result<u64> {
+        memory_max_of_process(self.child.id())
     }
 
     /// Its memory in RAM, in bytes.

@@ -9,9 +9,10 @@ use crate::{
     keys::unknown_through_proxy,
     load::{Call, Load, probe::Probe},
     machine::Cores,
+    program::Program,
     report::{Counted, Report},
     rounds::{Variant, run as run_rounds},
-    site::{Program, Site},
+    site::Site,
 };
 
 /// The connections and the open calls on each, with where the one that is asked runs.

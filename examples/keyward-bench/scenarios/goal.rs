@@ -7,9 +7,9 @@ use crate::{
     fill::KeyPlan,
     load::Load,
     machine::Cores,
+    program::Program,
     report::Report,
     rounds::{Variant, run as run_rounds},
-    site::Program,
 };
 
 pub fn run(choices: &Choices) -> Result<Report> {

@@ -17,9 +17,9 @@ use crate::{
     keys::{Answers, Mix, pool, request},
     load::{Load, Target, probe::Probe},
     machine::Cores,
+    program::Program,
     report::{Report, Row},
     rounds::{REQUESTS_MAX, check, note},
-    site::Program,
 };
 
 const CONNECTIONS: usize = 16;

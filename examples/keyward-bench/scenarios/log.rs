@@ -6,9 +6,9 @@ use super::Choices;
 use crate::{
     load::Load,
     machine::Cores,
+    program::{Logging, Program},
     report::Report,
     rounds::{Variant, measure_once, run as run_rounds},
-    site::{Logging, Program},
 };
 
 const CONNECTIONS: usize = 16;

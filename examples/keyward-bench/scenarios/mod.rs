@@ -4,6 +4,7 @@ mod batch;
 mod envoy;
 mod goal;
 mod group;
+mod import;
 mod log;
 mod mixed;
 mod naive;
@@ -13,6 +14,7 @@ mod redis;
 mod revoke;
 mod scale;
 mod stream;
+mod traces;
 mod unary;
 mod writes;
 
@@ -71,6 +73,12 @@ pub enum Scenario {
     /// keyward with all decisions logged and with none: calls at half the rate that it reaches without, sent
     /// on time whatever the answers do. One core, 1,000,000 keys
     Log,
+    /// keyward with 1 % of the calls traced and with none: calls at half the rate that it reaches without, sent
+    /// on time; with a collector that takes all, that hangs, and that is not there. One core, 1,000,000 keys
+    Traces,
+    /// Latencies at a fixed rate with imports of keys and without; then one large import whose server is
+    /// killed when half is done, with a replica that follows. One core, 1,000,000 keys
+    Import(import::Arguments),
     /// keyward with rate limits in the modes local, fast and exact, over a Redis. One core, 1,000,000
     /// keys
     Redis,
@@ -106,6 +114,8 @@ impl Scenario {
             Self::Group => "group",
             Self::Envoy => "envoy",
             Self::Log => "log",
+            Self::Traces => "traces",
+            Self::Import(_) => "import",
             Self::Redis => "redis",
         }
     }
@@ -127,6 +137,8 @@ impl Scenario {
             Self::Group => group::run(choices),
             Self::Envoy => envoy::run(choices),
             Self::Log => log::run(choices),
+            Self::Traces => traces::run(choices),
+            Self::Import(arguments) => import::run(choices, arguments),
             Self::Redis => redis::run(choices),
         }
     }

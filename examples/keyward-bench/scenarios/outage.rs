@@ -12,9 +12,9 @@ use crate::{
     keys::{Answers, Mix, pool},
     load::{Load, Measured, Target, pool::Pool},
     machine::Cores,
+    program::Program,
     report::{Report, Row},
     rounds::{REQUESTS_MAX, check, note},
-    site::Program,
 };
 
 const QUIET: &str = "quiet";

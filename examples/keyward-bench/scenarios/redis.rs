@@ -7,9 +7,9 @@ use crate::{
     fill::KeyPlan,
     load::Load,
     machine::Cores,
+    program::{Program, Sharing},
     report::Report,
     rounds::{Variant, run as run_rounds},
-    site::{Program, Sharing},
 };
 
 pub fn run(choices: &Choices) -> Result<Report> {

@@ -15,9 +15,9 @@ use crate::{
     keys::request,
     load::{Target, probe::Probe},
     machine::Cores,
+    program::Program,
     report::Report,
     signals,
-    site::Program,
 };
 
 /// What a revoked key is told.

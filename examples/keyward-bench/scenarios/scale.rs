@@ -10,9 +10,9 @@ use crate::{
     keys::{Answers, Mix, pool},
     load::Load,
     machine::Cores,
+    program::Program,
     report::Report,
     rounds::{Variant, run as run_rounds},
-    site::Program,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;

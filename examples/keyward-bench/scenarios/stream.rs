@@ -6,9 +6,9 @@ use super::Choices;
 use crate::{
     load::{Call, Load},
     machine::Cores,
+    program::Program,
     report::Report,
     rounds::{Variant, run as run_rounds},
-    site::Program,
 };
 
 pub fn run(choices: &Choices) -> Result<Report> {

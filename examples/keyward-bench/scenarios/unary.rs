@@ -6,9 +6,9 @@ use super::Choices;
 use crate::{
     load::Load,
     machine::Cores,
+    program::Program,
     report::Report,
     rounds::{Variant, run as run_rounds},
-    site::Program,
 };
 
 const SHAPES: [(usize, usize); 5] = [(1, 1), (8, 1), (64, 1), (4, 16), (16, 16)];

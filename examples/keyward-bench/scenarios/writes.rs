@@ -13,9 +13,9 @@ use crate::{
     admin::{Access, Admin},
     keys::{permissions, profile, route_rules},
     machine::{Cores, cpu_of_process},
+    program::Program,
     report::{Counted, Report, Row},
     signals,
-    site::Program,
 };
 
 const CALLERS: [u64; 3] = [1, 8, 16];

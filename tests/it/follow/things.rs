@@ -147,7 +147,9 @@ async fn loaded(world: &mut World) -> (Made, i64) {
     };
     let made = world.key(request).await;
     sees(world, may(&made.token, "a"), "ALLOWED").await;
-    world.key(key_with(&["systems"])).await;
+    let last = world.key(key_with(&["systems"])).await;
+    // who has not seen the end of a history does not miss it
+    world.reader.asker().until(&last.token, "ALLOWED").await;
     (made, world.revision)
 }
 

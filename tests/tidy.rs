@@ -4,6 +4,9 @@
 //! and each has a test that shows it bite.
 
 #[cfg(test)]
+#[path = "tidy/documents.rs"]
+mod documents;
+#[cfg(test)]
 #[path = "tidy/house.rs"]
 mod house;
 #[cfg(test)]

@@ -31,6 +31,8 @@ test:
 	nginx=$$(scripts/ensure-nginx) && PATH="$$PATH$${nginx:+:$$nginx}" && export PATH && \
 	promtool=$$(scripts/ensure-promtool) && PATH="$$PATH$${promtool:+:$$promtool}" && export PATH && \
 	KEYWARD_TEST_ENVOYS=$$(scripts/ensure-envoy) && export KEYWARD_TEST_ENVOYS && \
+	helm=$$(scripts/ensure-helm) && PATH="$$PATH$${helm:+:$$helm}" && export PATH && \
+	hadolint=$$(scripts/ensure-hadolint) && PATH="$$PATH$${hadolint:+:$$hadolint}" && export PATH && \
 	rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/logs" && \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@if [ -e scripts/no-token ]; then scripts/no-token; fi)

@@ -6,6 +6,7 @@ pub mod decisions;
 pub mod envoy;
 pub mod jobs;
 pub mod limits;
+pub mod notices;
 mod parse;
 pub mod proxies;
 pub mod telemetry;
@@ -23,6 +24,7 @@ use self::{
     envoy::EnvoyCommand,
     jobs::JobArgs,
     limits::LimitArgs,
+    notices::NoticeArgs,
     parse::{Hidden, duration, filled, interval, text_or_file},
     proxies::ProxyArgs,
     telemetry::TelemetryArgs,
@@ -31,6 +33,7 @@ use self::{
 use crate::{
     limiter::shared::server::InvalidServer,
     model::secret::{Brand, InvalidPepper, Pepper},
+    notices::signature::InvalidSecrets,
     telemetry::LogFormat,
     tls::InvalidTls,
 };
@@ -157,6 +160,10 @@ pub struct ServeArgs {
     /// How long open requests may take to end; then they are cut off
     #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
+
+    /// Who is told of keys that expire.
+    #[command(flatten)]
+    pub notices: NoticeArgs,
 
     /// TLS on the listeners.
     #[command(flatten)]
@@ -299,6 +306,9 @@ pub enum InvalidSetting {
         "a pepper is needed with a database URL: give --pepper-file (KEYWARD_PEPPER_FILE) or KEYWARD_PEPPER, the same for all that share the database; make one with `openssl rand -base64 32`"
     )]
     NoPepper,
+    /// What notices cannot be signed with.
+    #[error("--notice-secret-file (KEYWARD_NOTICE_SECRET_FILE)")]
+    NoticeSecret(#[source] InvalidSecrets),
     /// A Redis URL of another form.
     #[error("--redis-url (REDIS_URL) or --redis-url-file (REDIS_URL_FILE)")]
     RedisUrl(#[source] InvalidServer),

@@ -10,6 +10,7 @@
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
 //! - [`metrics`]: numbers about this process.
 //! - [`envoy`]: checks configurations of Envoy.
+//! - [`notices`]: who is told of keys that expire.
 //! - [`tls`]: certificates, and taking new ones.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
 //!   [`tasks`], [`telemetry`].
@@ -25,6 +26,7 @@ pub mod journal;
 pub mod limiter;
 pub mod metrics;
 pub mod model;
+pub mod notices;
 pub mod postgres;
 pub mod proxy;
 pub mod replica;

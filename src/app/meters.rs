@@ -6,9 +6,13 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{
     clock,
+    config::tls::Listeners,
     journal::Journal,
     limiter::{Limiter, Sharing, shared::Shared},
-    metrics::{Calls, Decisions, Flushing, Following, Gathering, Registry, Source, number, table},
+    metrics::{
+        Calls, Counted, Decisions, Flushing, Following, Gathering, Noticing, Registry, Source,
+        Working, number, table,
+    },
     model::time::Now,
     replica::Replica,
     rpc::counted,
@@ -32,6 +36,12 @@ pub struct Meters {
     pub usage_flush: Arc<Flushing>,
     /// Of the flush of quotas.
     pub quota_flush: Arc<Flushing>,
+    /// Of jobs.
+    pub working: Arc<Working>,
+    /// Of notices.
+    pub noticing: Arc<Noticing>,
+    /// What was counted in the database.
+    pub counted: Arc<Counted>,
     /// Of what a collector gets of metrics.
     pub otlp_metrics: Arc<Flushing>,
     /// Of what it gets of spans.
@@ -48,6 +58,9 @@ impl Meters {
             following: Arc::default(),
             usage_flush: Arc::new(Flushing::of("usage")),
             quota_flush: Arc::new(Flushing::of("quota")),
+            working: Arc::default(),
+            noticing: Arc::default(),
+            counted: Arc::default(),
             otlp_metrics: Arc::new(Flushing::of("otlp_metrics")),
             otlp_spans: Arc::new(Flushing::of("otlp_spans")),
         };
@@ -57,6 +70,9 @@ impl Meters {
         registry.add(of(&meters.following));
         registry.add(of(&meters.usage_flush));
         registry.add(of(&meters.quota_flush));
+        registry.add(of(&meters.working));
+        registry.add(of(&meters.noticing));
+        registry.add(of(&meters.counted));
         registry.add(move |to: &mut Gathering| process(begun, to));
         meters
     }
@@ -70,6 +86,19 @@ impl Meters {
             let (waiting, dropped) = tracer.queue();
             to.add(&table::QUEUE_LENGTH, &["otlp_spans"], length(waiting));
             to.add(&table::QUEUE_DROPPED, &["otlp_spans"], number(dropped));
+        });
+    }
+
+    /// Adds the certificates of listeners that have one.
+    pub fn add_certificates(&self, listeners: &Listeners) {
+        let Listeners { authorize, admin, http } = listeners.clone();
+        self.registry.add(move |to: &mut Gathering| {
+            for (listener, tls) in [("authorize", &authorize), ("admin", &admin), ("http", &http)] {
+                if let Some(tls) = tls {
+                    let micros = u64::try_from(tls.expire_time().micros()).unwrap_or(0);
+                    to.add(&table::CERTIFICATE_EXPIRY, &[listener], number(micros) / 1e6);
+                }
+            }
         });
     }
 

@@ -12,6 +12,7 @@ pub mod database;
 pub mod envoy;
 mod levels;
 pub mod meters;
+mod notices;
 mod parts;
 pub mod planes;
 
@@ -34,11 +35,12 @@ use crate::{
     app::{
         banner::Addresses,
         database::{Database, Lifetime, Needs, Private},
-        parts::{Parts, build},
+        notices::Notices,
+        parts::{Parts, build, replica_id},
         planes::Planes,
     },
     clock,
-    config::{InvalidSetting, ServeArgs, tls::Listeners},
+    config::{InvalidSetting, ServeArgs, notices::Receiver, tls::Listeners},
     rpc::health::{self, Departure},
     store::{Store, error::StoreError},
     tasks::Tasks,
@@ -63,13 +65,14 @@ pub fn serve(args: &ServeArgs, levels: Levels) -> anyhow::Result<()> {
     // before anything is started, so that a port that is taken costs nothing
     let listeners = planes::Listeners::bind(args)?;
     let lifetime = if args.ephemeral { Lifetime::Ephemeral } else { Lifetime::Service };
+    let receiver = args.notices.receiver()?;
     let mut database = Database::open(&args.database, Needs::Pepper(&args.secret), lifetime)?;
     if database.private.is_some() && !args.ephemeral {
         warn!("using a private PostgreSQL on this machine; set DATABASE_URL for production");
     }
     let gone = watch_private(database.private.as_ref());
     let control = control_runtime()?;
-    let result = control.block_on(run(args, levels, (listeners, &database), gone));
+    let result = control.block_on(run(args, levels, (listeners, &database, receiver), gone));
     control.shutdown_timeout(Duration::from_secs(1));
     if let Some(private) = database.private.take() {
         private.stop();
@@ -104,9 +107,13 @@ fn watch_private(private: Option<&Private>) -> impl Future<Output = String> + us
 }
 
 /// What looks at the files of TLS again.
-fn reload(args: &ServeArgs, tls: &Listeners, database: &Database) -> anyhow::Result<Reload> {
+fn reload(
+    args: &ServeArgs,
+    tls: &Listeners,
+    outgoing: [Option<&Arc<OutgoingTls>>; 2],
+) -> anyhow::Result<Reload> {
     let mut reloading = tls.reloading();
-    if let Some(outgoing) = database.address.tls.as_ref().filter(|tls| tls.has_files()) {
+    for outgoing in outgoing.into_iter().flatten().filter(|tls| tls.has_files()) {
         reloading.push(Arc::<OutgoingTls>::clone(outgoing));
     }
     Ok(Reload::new(reloading, args.tls.tls_reload_interval)?)
@@ -115,15 +122,20 @@ fn reload(args: &ServeArgs, tls: &Listeners, database: &Database) -> anyhow::Res
 async fn run(
     args: &ServeArgs,
     levels: Levels,
-    (listeners, database): (planes::Listeners, &Database),
+    (listeners, database, receiver): (planes::Listeners, &Database, Option<Receiver>),
     gone: impl Future<Output = String>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let reload = reload(args, listeners.tls(), database)?;
+    let of_receiver = receiver.as_ref().and_then(|receiver| receiver.tls.as_ref());
+    let outgoing = [database.address.tls.as_ref(), of_receiver];
+    let reload = reload(args, listeners.tls(), outgoing)?;
     let (tasks, mut deaths) = Tasks::new();
     let Parts { replica, health, services, gatherer, meters, collector, background } =
         build(args, database).await?;
+    meters.add_certificates(listeners.tls());
     let admin = Arc::clone(&services.admin);
+    let own = (admin.store.clone(), replica_id()?);
+    let notices = Notices::new(&args.notices, receiver, own, &meters);
     let shared = services.shared.clone();
     let addresses = listeners.addresses();
     let planes = listeners.serve(args, services, &tasks)?;
@@ -152,6 +164,7 @@ async fn run(
         let private = database.private.as_ref().map(|_| addresses);
         prepare(args, &admin, private).await?;
         background.start(args, &tasks);
+        notices.start(&tasks);
         anyhow::Ok(pending::<Infallible>().await)
     };
     let result = tokio::select! {

@@ -125,14 +125,14 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
         scraper,
         tracer,
     };
-    let poll_interval = args.poll_interval;
-    let following = Arc::clone(&meters.following);
+    let (poll_interval, following) = (args.poll_interval, Arc::clone(&meters.following));
     let background = Background {
         follower: Follower { store, applier, poll_interval, nudge, reached, following },
         runner: Runner {
             admin: Arc::clone(&admin),
             replica: replica_id()?,
             change_log_retention: args.jobs.change_log_retention,
+            working: Arc::clone(&meters.working),
         },
         meters: meters.clone(),
         admin,
@@ -175,7 +175,7 @@ fn limits(
 }
 
 /// Tells this run of this process from all others.
-fn replica_id() -> anyhow::Result<String> {
+pub(super) fn replica_id() -> anyhow::Result<String> {
     let mut random = [0; 16];
     let filled = SystemRandom::new().fill(&mut random);
     filled.map_err(|ring::error::Unspecified| anyhow!("the system has no randomness"))?;

@@ -4,6 +4,7 @@
 //! the text that Prometheus reads ([`text`]) and what OpenTelemetry gets are made, so that names never differ.
 //! Nothing here waits, reads a clock or touches a file: who knows a number tells it.
 
+mod background;
 mod count;
 mod decisions;
 mod gathering;
@@ -11,6 +12,7 @@ mod states;
 pub mod table;
 pub mod text;
 
+pub use background::{Counted, Items, Noticing, Working};
 pub use count::{BOUNDS_NANOS, Count, SharedTiming, Spread, Timing};
 pub use decisions::{Cause, Decisions, Tally};
 pub use gathering::{Family, Gathering, Registry, Sample, Source, Value, number};

@@ -14,9 +14,25 @@ pub const QUEUES: [&str; 5] = ["usage", "quota", "otlp_metrics", "otlp_spans", "
 /// Where clients connect.
 pub const LISTENERS: [&str; 3] = ["authorize", "admin", "http"];
 
+/// How soon keys expire that are counted.
+pub(super) const WITHIN: [&str; 3] = ["1d", "7d", "30d"];
+/// What jobs do.
+pub(super) const JOB_KINDS: [&str; 5] =
+    ["import_keys", "revoke_keys", "deactivate_keys", "purge_keys", "trim_change_log"];
+/// How far jobs are.
+pub(super) const JOB_STATES: [&str; 6] =
+    ["receiving", "pending", "running", "succeeded", "failed", "cancelled"];
+/// How jobs end by themselves.
+pub(super) const JOB_OUTCOMES: [&str; 2] = ["succeeded", "failed"];
+/// What becomes of the items of jobs.
+pub(super) const ITEM_OUTCOMES: [&str; 3] = ["done", "failed", "skipped"];
+/// What becomes of notices.
+pub(super) const NOTICE_OUTCOMES: [&str; 3] = ["sent", "given_up", "dropped"];
+
 const NONE: &[Label] = &[];
 const WAY: Label = Label { name: "way", values: Values::Listed(&WAYS) };
 const QUEUE: &[Label] = &[Label { name: "queue", values: Values::Listed(&QUEUES) }];
+const KIND: Label = Label { name: "kind", values: Values::Listed(&JOB_KINDS) };
 const LISTENER: &[Label] = &[Label { name: "listener", values: Values::Listed(&LISTENERS) }];
 
 /// Makes the rows, and the list of all.
@@ -127,6 +143,39 @@ metrics! {
     SYNC_AGE: Gauge "keyward_limits_sync_age_seconds" in "seconds" by NONE,
         "How long ago this replica had told the others of all that it took from limits. Not there without Redis.",
         "The sync interval, about: a part of the bound on overshoot.";
+    KEYS_EXPIRING: Gauge "keyward_keys_expiring" in "" by &[Label { name: "within", values: Values::Listed(&WITHIN) }],
+        "Active keys that expire so soon, in the whole database. Not there while it cannot be counted, as all below that are of the whole database.",
+        "What ListKeys shows for states ACTIVE and expires_before. The same in all replicas, but for moments.";
+    KEYS_EXPIRED: Gauge "keyward_keys_expired" in "" by NONE,
+        "Keys that expired within the last day and were not changed otherwise, in the whole database.",
+        "Holders that still use them show as KEY_EXPIRED in keyward_decisions_total.";
+    CERTIFICATE_EXPIRY: Gauge "keyward_certificate_expiry_seconds" in "seconds" by LISTENER,
+        "When the certificate in use on a listener expires, in seconds since 1970. Not there without TLS.",
+        "Weeks ahead. If new files are not taken, the log says why.";
+    JOBS: Gauge "keyward_jobs" in "" by &[Label { name: "state", values: Values::Listed(&JOB_STATES) }],
+        "Jobs by state, in the whole database; those that ended stay for 90 days.",
+        "Pending ones wait for those before them.";
+    JOBS_ENDED: Counter "keyward_jobs_ended_total" in "" by &[KIND, Label { name: "outcome", values: Values::Listed(&JOB_OUTCOMES) }],
+        "Jobs that ended on this replica.",
+        "None failed; GetJob says why.";
+    JOB_ITEMS: Counter "keyward_job_items_total" in "" by &[KIND, Label { name: "outcome", values: Values::Listed(&ITEM_OUTCOMES) }],
+        "Items of jobs that this replica dealt with.",
+        "Grows while a job runs; ListJobErrors has those that failed.";
+    JOB_SUCCESS: Gauge "keyward_job_success_timestamp_seconds" in "seconds" by &[KIND],
+        "When a job last did all it was to do, in the whole database, in seconds since 1970; 0: not within 90 days.",
+        "trim_change_log: within two days.";
+    NOTICES: Counter "keyward_notices_total" in "" by &[Label { name: "outcome", values: Values::Listed(&NOTICE_OUTCOMES) }],
+        "Notices of keys that expire that this replica sent, gave up after three days, or dropped since they were not due any more.",
+        "None given up.";
+    NOTICE_FAILURES: Counter "keyward_notice_failures_total" in "" by NONE,
+        "How often the receiver did not take a notice from this replica; it is sent again.",
+        "Grows while the receiver is away; the log says why.";
+    NOTICES_WAITING: Gauge "keyward_notices_waiting" in "" by NONE,
+        "Notices that wait to be sent, in the whole database.",
+        "0 but for moments; 20 are sent each second.";
+    NOTICES_AGE: Gauge "keyward_notices_age_seconds" in "seconds" by NONE,
+        "How long the oldest of them has waited; 0: none waits.",
+        "After three days a notice is given up.";
     BUILD: Gauge "keyward_build_info" in "" by &[Label { name: "version", values: Values::Version }],
         "1, with what this version is called.",
         "The same in all replicas, but for a rollout.";

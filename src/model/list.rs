@@ -36,6 +36,10 @@ pub struct KeyFilter {
     pub last_used_before: Option<Timestamp>,
     /// Only expiring before.
     pub expires_before: Option<Timestamp>,
+    /// Only expiring then or after.
+    pub expires_after: Option<Timestamp>,
+    /// Only having a replaced token that still works and ends before.
+    pub retiring_before: Option<Timestamp>,
     /// Deleted ones too.
     pub show_deleted: bool,
     /// Only acting for this user.

@@ -25,6 +25,7 @@ pub mod limit;
 pub mod list;
 pub mod meter;
 pub mod name;
+pub mod notice;
 pub mod per_thread;
 pub mod permission;
 pub mod record;

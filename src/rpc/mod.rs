@@ -29,6 +29,7 @@ mod service;
 mod status;
 mod traced;
 mod transport;
+pub mod webhook;
 pub mod wire;
 
 /// The generated messages, services and clients, by their packages.

@@ -101,7 +101,10 @@ macro_rules! filter {
             SELECT g.uid FROM keyward.permission_group AS g
             WHERE g.name = $19 AND g.deleted_at IS NULL))
         AND ($20::text IS NULL OR $20 = ANY (k.customers))
-        AND ($21::uuid IS NULL OR k.managed_by = $21)"
+        AND ($21::uuid IS NULL OR k.managed_by = $21)
+        AND ($22::timestamptz IS NULL OR k.expire_at >= $22)
+        AND ($23::timestamptz IS NULL
+            OR k.retiring_expire_at > $6 AND k.retiring_expire_at < $23)"
     };
 }
 
@@ -266,7 +269,7 @@ impl<'a> FilterValues<'a> {
     }
 
     /// All parameters; `own` are `$13` to `$15`.
-    pub(super) fn with<'b>(&'b self, own: [Parameter<'b>; 3]) -> [Parameter<'b>; 21] {
+    pub(super) fn with<'b>(&'b self, own: [Parameter<'b>; 3]) -> [Parameter<'b>; 23] {
         let [first, second, third] = own;
         [
             (&self.domain, Type::TEXT),
@@ -290,6 +293,8 @@ impl<'a> FilterValues<'a> {
             (&self.group, Type::TEXT),
             (&self.customer, Type::TEXT),
             (&self.filter.managed_by, Type::UUID),
+            (&self.filter.expires_after, Type::TIMESTAMPTZ),
+            (&self.filter.retiring_before, Type::TIMESTAMPTZ),
         ]
     }
 }

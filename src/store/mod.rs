@@ -5,6 +5,7 @@
 //! round trip (`query_typed`), so that they work through PgBouncer in transaction mode.
 
 pub mod audit;
+mod census;
 pub mod decisions;
 pub mod error;
 mod explained;
@@ -12,6 +13,7 @@ pub mod jobs;
 mod key_row;
 mod keys;
 pub mod log;
+pub mod notices;
 pub mod quota;
 pub mod references;
 mod row;

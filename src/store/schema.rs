@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "keys",
@@ -59,6 +59,13 @@ const MIGRATIONS: [Migration; 6] = [
         name: "jobs",
         sql: include_str!("migrations/0006_jobs.sql"),
         // older ones make no jobs, and of what jobs do they see the keys
+        serves_from: 2,
+    },
+    Migration {
+        version: 7,
+        name: "notices",
+        sql: include_str!("migrations/0007_notices.sql"),
+        // older ones make no notices
         serves_from: 2,
     },
 ];

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -15,7 +18,7 @@ use super::{
     InvalidTls, Wrong, certificate::Facts, clients::Clients, files::Files, provider,
     reload::Reloading, verifier::verifier,
 };
-use crate::clock;
+use crate::{clock, model::time::Timestamp};
 
 /// What is spoken inside of TLS, and agreed on by ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +68,17 @@ pub struct Source {
 pub struct ListenerTls {
     source: Source,
     current: ArcSwap<ServerConfig>,
+    /// When the certificate in use ends, in microseconds since 1970: for metrics.
+    expires: AtomicI64,
 }
 
 impl ListenerTls {
     /// Reads the files. Blocks.
     pub fn load(source: Source) -> Result<Self, InvalidTls> {
         let files = Files::read(source.owner, &source.paths());
-        let (config, _) = source.build(&files)?;
-        Ok(Self { source, current: ArcSwap::from_pointee(config) })
+        let (config, facts) = source.build(&files)?;
+        let expires = AtomicI64::new(facts.not_after.0.micros());
+        Ok(Self { source, current: ArcSwap::from_pointee(config), expires })
     }
 
     /// Which listener.
@@ -88,6 +94,11 @@ impl ListenerTls {
     /// Whether clients need a certificate.
     pub const fn asks_clients(&self) -> bool {
         self.source.clients.is_some()
+    }
+
+    /// When the certificate in use ends.
+    pub fn expire_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.expires.load(Relaxed))
     }
 
     /// What a new connection begins with.
@@ -108,6 +119,7 @@ impl Reloading for ListenerTls {
     fn take(&self, files: &Files) -> Result<Option<Facts>, InvalidTls> {
         let (config, facts) = self.source.build(files)?;
         self.current.store(Arc::new(config));
+        self.expires.store(facts.not_after.0.micros(), Relaxed);
         Ok(Some(facts))
     }
 }

@@ -27,6 +27,7 @@ mod jobs;
 mod limits;
 mod limits_redis;
 mod listeners;
+mod notices;
 mod redis;
 mod scoping;
 mod self_service;

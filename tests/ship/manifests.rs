@@ -209,10 +209,12 @@ fn every_secret_that_is_named_is_required() {
             mounted.insert(word(volume, "/name").to_owned());
         }
     }
+    let others =
+        ["database", "database-tls", "notices", "notices-ca", "pepper", "redis", "redis-ca"];
     let all = ["admin", "authorize", "http"]
         .iter()
         .flat_map(|listener| [format!("tls-{listener}"), format!("client-ca-{listener}")])
-        .chain(["database", "database-tls", "pepper", "redis", "redis-ca"].map(str::to_owned))
+        .chain(others.map(str::to_owned))
         .collect();
     assert_eq!(mounted, all, "each is in some file with values");
 }

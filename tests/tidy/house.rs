@@ -45,7 +45,7 @@ const fn free(place: &'static str) -> Room {
 }
 
 /// From the bottom up. A file belongs to the longest place that it is in.
-const HOUSE: [Room; 32] = [
+const HOUSE: [Room; 35] = [
     pure(
         "model",
         &[],
@@ -100,6 +100,17 @@ const HOUSE: [Room; 32] = [
         &["model", "store", "clock", "tasks", "telemetry"],
         &["tokio", "tokio_util", "tracing"],
     ),
+    pure("notices", &["model"], &["base64", "humantime", "ring", "serde_json", "thiserror"]),
+    room(
+        "notices/deliver",
+        &["model", "metrics", "store", "clock", "tasks", "telemetry"],
+        &["tokio", "tokio_util", "tracing"],
+    ),
+    room(
+        "notices/census",
+        &["metrics", "store", "clock", "tasks", "telemetry"],
+        &["tokio", "tokio_util", "tracing"],
+    ),
     pure("envoy", &["model"], &["saphyr_parser", "serde_json", "thiserror"]),
     pure("authorize", &["model", "decide", "replica", "usage", "limiter"], &[]),
     pure(
@@ -111,7 +122,7 @@ const HOUSE: [Room; 32] = [
     room("admin/noting", &["store", "telemetry"], &["tokio", "tokio_util", "tracing"]),
     room(
         "admin/jobs/runner",
-        &["model", "store", "clock", "telemetry"],
+        &["model", "metrics", "store", "clock", "telemetry"],
         &["tokio", "tokio_util", "tracing"],
     ),
     room("admin/explain", &["model", "store", "decide", "replica"], &[]),
@@ -124,6 +135,7 @@ const HOUSE: [Room; 32] = [
             "usage",
             "limiter",
             "journal",
+            "notices",
             "metrics",
             "store",
             "authorize",
@@ -188,8 +200,8 @@ const HOUSE: [Room; 32] = [
     room("lib", &[], &[]),
     room(
         "config",
-        &["model", "limiter", "journal", "proxy", "envoy", "telemetry", "tls"],
-        // the last three: the form of URLs
+        &["model", "limiter", "journal", "notices", "proxy", "envoy", "telemetry", "tls"],
+        // the last four: the form of URLs
         &[
             "clap",
             "thiserror",
@@ -198,6 +210,7 @@ const HOUSE: [Room; 32] = [
             "tokio_postgres",
             "percent_encoding",
             "tonic",
+            "http",
         ],
     ),
     room("clock", &["model"], &["rustix"]),
@@ -211,7 +224,14 @@ const HOUSE: [Room; 32] = [
 ];
 
 /// The tasks inside of pure rooms: nothing but what starts them names them.
-const TASKS: [&str; 4] = ["replica/follow", "usage/flush", "limiter/flush", "journal/flush"];
+const TASKS: [&str; 6] = [
+    "replica/follow",
+    "usage/flush",
+    "limiter/flush",
+    "journal/flush",
+    "notices/deliver",
+    "notices/census",
+];
 
 /// What waits, reads clocks, logs or talks to the world.
 const IMPURE_WORDS: [&str; 14] = [

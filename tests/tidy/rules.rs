@@ -170,6 +170,7 @@ fn sql_changes(source: &Source) -> Vec<Complaint> {
         "usage",
         "usage_hours",
         "quota",
+        "notices",
         "schema",
         "audit/refusal",
     ]

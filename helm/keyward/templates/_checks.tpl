@@ -20,6 +20,12 @@
 {{- if and (eq .Values.probes.readiness "grpc") (include "keyward.tlsSecret" (list . "authorize")) }}
 {{- fail "probes.readiness: grpc is impossible with TLS on the authorize listener, since kubelet cannot speak it; use http" }}
 {{- end }}
+{{- if ne (empty .Values.notices.url) (empty .Values.notices.existingSecret) }}
+{{- fail "notices.url and notices.existingSecret need each other" }}
+{{- end }}
+{{- if and .Values.notices.caSecret (not .Values.notices.url) }}
+{{- fail "notices.caSecret needs notices.url" }}
+{{- end }}
 {{- if and .Values.redis.caSecret (not .Values.redis.existingSecret) }}
 {{- fail "redis.caSecret needs redis.existingSecret" }}
 {{- end }}

@@ -36,6 +36,13 @@
 {{- end }}
 - {name: KEYWARD_REPLICAS, value: {{ .Values.autoscaling.enabled | ternary .Values.autoscaling.minReplicas .Values.replicas | int | max 1 | quote }}}
 {{- end }}
+{{- if .Values.notices.url }}
+- {name: KEYWARD_NOTICE_URL, value: {{ .Values.notices.url | quote }}}
+- {name: KEYWARD_NOTICE_SECRET_FILE, value: {{ $folder }}/notices/secret}
+{{- if .Values.notices.caSecret }}
+- {name: KEYWARD_NOTICE_CA, value: {{ $folder }}/notices-ca/ca.crt}
+{{- end }}
+{{- end }}
 {{- range $listener, $port := include "keyward.ports" . | fromYaml }}
 {{- $prefix := printf "KEYWARD_%s" (upper $listener) }}
 - {name: {{ $prefix }}_LISTEN, value: {{ printf "%s:%v" $.Values.listenAddress $port | quote }}}

@@ -33,6 +33,12 @@ http: 50053
 {{ include "keyward.secretVolume" (list "redis-ca" .Values.redis.caSecret .Values.redis.caKey "ca.crt") }}
 {{- end }}
 {{- end }}
+{{- if .Values.notices.url }}
+{{ include "keyward.secretVolume" (list "notices" .Values.notices.existingSecret .Values.notices.secretKey "secret") }}
+{{- if .Values.notices.caSecret }}
+{{ include "keyward.secretVolume" (list "notices-ca" .Values.notices.caSecret .Values.notices.caKey "ca.crt") }}
+{{- end }}
+{{- end }}
 {{- range $listener := list "authorize" "admin" "http" }}
 {{- $secret := include "keyward.tlsSecret" (list $ $listener) }}
 {{- if $secret }}

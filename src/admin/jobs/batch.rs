@@ -51,18 +51,20 @@ impl Outcome {
     }
 }
 
-/// Does the next batch of a job that this replica has.
+/// Does the next batch of a job that this replica has; says what it came to.
 pub(super) async fn batch(
     admin: &Admin,
     (job, owner): (&Job, &str),
     now: Timestamp,
-) -> Result<Step, AdminError> {
+) -> Result<(Step, Progress), AdminError> {
     admin
         .store
         .retry(|| async {
             let mut session = admin.store.session().await?;
             let mut tx = session.write(intent(job, now)).await?;
-            let Some(job) = tx.hold_job(job.id, owner).await? else { return Ok(Step::Lost) };
+            let Some(job) = tx.hold_job(job.id, owner).await? else {
+                return Ok((Step::Lost, Progress::default()));
+            };
             let (outcome, step) = match &job.task {
                 JobTask::Import { .. } => {
                     let call = Call::of_job(&tx, &job, now).await?;
@@ -88,7 +90,7 @@ pub(super) async fn batch(
                 tx.finish_job(job.id).await?;
             }
             tx.settle().await?;
-            Ok(step)
+            Ok((step, outcome.progress))
         })
         .await
 }

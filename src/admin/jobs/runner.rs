@@ -11,8 +11,9 @@ use super::batch::{Step, batch};
 use crate::{
     admin::{Admin, AdminError},
     clock,
+    metrics::{Items, Working},
     model::job::{Job, JobId},
-    store::{Store, error::StoreError},
+    store::{Store, error::StoreError, jobs::Progress},
     telemetry::chain,
 };
 
@@ -35,6 +36,8 @@ pub struct Runner {
     pub replica: String,
     /// How long changes stay in the change log.
     pub change_log_retention: Duration,
+    /// Where is counted.
+    pub working: Arc<Working>,
 }
 
 impl Runner {
@@ -86,9 +89,18 @@ impl Runner {
         info!(job = %id, kind, reached = job.reached, "working on a job");
         loop {
             let begun = clock::boot();
-            match batch(&self.admin, (job, &self.replica), clock::wall()).await {
+            let ended = batch(&self.admin, (job, &self.replica), clock::wall()).await;
+            let outcome = ended.map(|(step, progress)| {
+                let Progress { done, failed, skipped, reached: _ } = progress;
+                self.working.worked(job.task.kind(), Items { done, failed, skipped });
+                step
+            });
+            match outcome {
                 Ok(Step::More) => {}
-                Ok(Step::Finished) => return info!(job = %id, kind, "a job is done"),
+                Ok(Step::Finished) => {
+                    self.working.succeeded(job.task.kind());
+                    return info!(job = %id, kind, "a job is done");
+                }
                 Ok(Step::Lost) => {
                     return info!(job = %id, kind, "a job was cancelled, or another replica has it");
                 }
@@ -114,6 +126,7 @@ impl Runner {
 
     /// Ends a job that cannot go on, if the database can be told so; else it is taken up again.
     async fn give_up(&self, job: &Job, failure: &AdminError) {
+        self.working.failed(job.task.kind());
         error!(job = %job.id, error = chain(failure), "a job failed");
         let message = match failure {
             AdminError::Store(_) => String::from("an internal error; the log has its cause"),

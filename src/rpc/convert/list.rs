@@ -77,6 +77,8 @@ fn filter(
     let search = violations.optional("search", &request.search, SearchText::parse);
     let last_used_before = violations.time("last_used_before", request.last_used_before);
     let expires_before = violations.time("expires_before", request.expires_before);
+    let expires_after = violations.time("expires_after", request.expires_after);
+    let retiring_before = violations.time("retiring_before", request.retiring_before);
     let labels = request.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let labels = violations.check("labels", Labels::parse(labels));
     let states = states(violations, &request.states);
@@ -96,6 +98,8 @@ fn filter(
         search,
         last_used_before,
         expires_before,
+        expires_after,
+        retiring_before,
         show_deleted: request.show_deleted,
         user,
         user_kind,

@@ -8,11 +8,17 @@ use std::{
 };
 
 use super::Shown;
-use crate::support::{
-    database::Database,
-    http1::{ask, get},
-    redis::Redis,
-    server::Server,
+use crate::{
+    support::{
+        database::Database,
+        http1::{ask, get},
+        redis::Redis,
+        server::Server,
+    },
+    tls::{
+        authority::{Authority, Valid},
+        flags,
+    },
 };
 
 fn file(path: &str) -> PathBuf {
@@ -54,8 +60,13 @@ fn asked(expression: &str) -> Vec<(String, Vec<String>)> {
 #[tokio::test]
 async fn dashboard_and_alerts_ask_for_what_is_shown_and_miss_nothing() {
     let redis = Redis::start("files").await;
-    let server = Server::start_with(&Database::new(), &["--redis-url", &redis.url()]).await;
-    let shown = Shown::by(server.http).await;
+    let authority = Authority::new("telemetry-files").await;
+    let own = authority.issue("own", "IP:127.0.0.1", Valid::Now).await;
+    let mut arguments = flags("admin", &own, None);
+    arguments.extend(["--redis-url".into(), redis.url()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = Server::start_with(&Database::new(), &arguments).await;
+    let shown = Shown::when_counted(server.http).await;
     let names = shown.names();
     let mut used = BTreeSet::new();
     let expressions = expressions();
@@ -108,5 +119,5 @@ fn promtool_finds_nothing_wrong_with_the_rules() {
     let rules = file("deploy/prometheus/alerts.yaml");
     let checked = promtool(&["check", "rules", rules.to_str().unwrap()], b"");
     let told = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(checked.status.success() && told.contains("SUCCESS: 17 rules found"), "{checked:?}");
+    assert!(checked.status.success() && told.contains("SUCCESS: 22 rules found"), "{checked:?}");
 }

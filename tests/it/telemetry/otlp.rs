@@ -228,6 +228,7 @@ async fn a_collector_gets_the_metrics_that_are_shown() {
     let collector = Collector::start().await;
     let (server, _made) = traced(&collector).await;
     let of_decisions = |metrics: &[Metric]| {
+        metrics.iter().find(|metric| metric.name == "keyward_keys_expired")?;
         let decisions = metrics.iter().find(|metric| metric.name == "keyward_decisions_total")?;
         let Some(Data::Sum(sum)) = &decisions.data else { panic!("{decisions:?}") };
         (sum.is_monotonic && sum.aggregation_temporality == 2).then_some(())

@@ -31,13 +31,13 @@ const SETTINGS: &str = "[req]\n\
     commonName = supplied\n";
 
 /// Who signs certificates.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     folder: Scratch,
 }
 
 /// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Valid {
+pub(crate) enum Valid {
     /// For a month.
     Now,
     /// For some days that begin now.
@@ -50,20 +50,20 @@ pub(super) enum Valid {
 
 /// The files of a certificate and its key.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Pair {
     /// Puts another certificate in the place of this one, as whole files.
-    pub(super) fn replace(&self, other: &Self) {
+    pub(crate) fn replace(&self, other: &Self) {
         replace(&self.key, &other.key);
         replace(&self.certificate, &other.certificate);
     }
 
     /// A copy in a folder.
-    pub(super) fn copy(&self, folder: &Path) -> Self {
+    pub(crate) fn copy(&self, folder: &Path) -> Self {
         let copy = Self { certificate: folder.join("own.pem"), key: folder.join("own.key") };
         copy.replace(self);
         copy
@@ -71,12 +71,12 @@ impl Pair {
 }
 
 /// Puts a copy of a file in the place of another one.
-pub(super) fn replace(place: &Path, file: &Path) {
+pub(crate) fn replace(place: &Path, file: &Path) {
     write(place, &fs::read(file).unwrap());
 }
 
 /// Puts a file in the place of another one.
-pub(super) fn write(place: &Path, bytes: &[u8]) {
+pub(crate) fn write(place: &Path, bytes: &[u8]) {
     let unfinished = place.with_extension("unfinished");
     fs::write(&unfinished, bytes).unwrap();
     fs::rename(unfinished, place).unwrap();
@@ -84,7 +84,7 @@ pub(super) fn write(place: &Path, bytes: &[u8]) {
 
 impl Authority {
     /// A new one. Its folder is called after `name`, which one test has for itself.
-    pub(super) async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         let folder = Scratch::new(&format!("tls-{name}"));
         fs::write(folder.0.join("settings"), SETTINGS).unwrap();
         fs::write(folder.0.join("index"), "").unwrap();
@@ -100,23 +100,23 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub(super) fn certificate(&self) -> PathBuf {
+    pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.0.join("authority.pem")
     }
 
     /// Its folder.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder.0
     }
 
     /// A certificate with these names, such as `DNS:localhost, URI:spiffe://example.org/x`. Its files are
     /// called after `file`.
-    pub(super) async fn issue(&self, file: &str, names: &str, valid: Valid) -> Pair {
+    pub(crate) async fn issue(&self, file: &str, names: &str, valid: Valid) -> Pair {
         self.issue_with(file, names, valid, "sha256").await
     }
 
     /// The same, signed with another digest.
-    pub(super) async fn issue_with(
+    pub(crate) async fn issue_with(
         &self,
         file: &str,
         names: &str,

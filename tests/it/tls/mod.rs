@@ -1,6 +1,6 @@
 //! Transport security: on the listeners, while its files change, and to PostgreSQL.
 
-mod authority;
+pub(crate) mod authority;
 mod client;
 mod database;
 mod files;
@@ -18,7 +18,7 @@ use crate::support::{database::Database, server::Server};
 const LISTENER: &str = "IP:127.0.0.1, DNS:localhost";
 
 /// The flags of TLS on one listener, such as `authorize`.
-fn flags(listener: &str, own: &Pair, authorities: Option<&Path>) -> Vec<String> {
+pub(crate) fn flags(listener: &str, own: &Pair, authorities: Option<&Path>) -> Vec<String> {
     let mut flags = vec![
         format!("--{listener}-tls-cert={}", own.certificate.display()),
         format!("--{listener}-tls-key={}", own.key.display()),

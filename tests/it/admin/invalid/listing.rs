@@ -65,6 +65,8 @@ async fn list_refuses_bad_numbers_and_times() {
         refused(&mut admin, "last_used_before", used).await;
         let time = Some(time);
         refused(&mut admin, "expires_before", |r| r.expires_before = time).await;
+        refused(&mut admin, "expires_after", |r| r.expires_after = time).await;
+        refused(&mut admin, "retiring_before", |r| r.retiring_before = time).await;
     }
 }
 

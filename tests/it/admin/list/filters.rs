@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use keyward::rpc::pb::{
     CreateKeyRequest, CreatePermissionGroupRequest, CreateUserRequest,
     DeletePermissionGroupRequest, Key, KeyState, ListKeysRequest, PermissionGroup,
-    RevocationReason, User, UserKind,
+    RegenerateKeyRequest, RevocationReason, User, UserKind,
 };
 
 use super::{
     super::{
-        deactivate, delete, get, in_seconds, labels, micros, revoke, texts, there, update, updated,
+        another_token, deactivate, delete, get, in_seconds, labels, micros, regenerate, revoke,
+        texts, there, update, updated,
     },
     key_of, list, names, of, used,
 };
-use crate::support::{client::create, operator::Site};
+use crate::support::{
+    client::{Admin, create},
+    operator::Site,
+};
 
 /// What the contract says of a filter.
 fn shown(request: &ListKeysRequest, key: &Key) -> bool {
@@ -35,6 +39,8 @@ fn shown(request: &ListKeysRequest, key: &Key) -> bool {
         before(&key.last_used_time, &request.last_used_before).unwrap_or(true),
         request.expires_before.is_none()
             || before(&key.expire_time, &request.expires_before).unwrap_or(false),
+        request.expires_after.is_none()
+            || before(&key.expire_time, &request.expires_after) == Some(false),
         request.user.is_empty() || request.user == key.user,
         request.user_kind == 0 || kind_of(&key.user) == Some(request.user_kind),
         request.group.is_empty() || key.groups.contains(&request.group),
@@ -172,6 +178,8 @@ fn narrowings(keys: &[Key]) -> Vec<(&'static str, Narrowing)> {
         ("unused", Box::new(|r| r.last_used_before = Some(in_seconds(-300)))),
         ("expiring", Box::new(|r| r.expires_before = Some(in_seconds(5000)))),
         ("expired by time", Box::new(|r| r.expires_before = Some(in_seconds(0)))),
+        ("expiring later", Box::new(|r| r.expires_after = Some(in_seconds(5000)))),
+        ("not over by time", Box::new(|r| r.expires_after = Some(in_seconds(0)))),
         ("all", Box::new(|r| r.show_deleted = true)),
         ("user", Box::new(|r| r.user = "filter-person".into())),
         ("user in other letters", Box::new(|r| r.user = "FILTER-person".into())),
@@ -209,6 +217,26 @@ async fn every_filter_alone_and_with_every_other_shows_what_it_says() {
         }
     }
     assert!(seen.len() > 20, "the filters tell keys apart: {seen:?}");
+}
+
+#[tokio::test]
+async fn keys_with_a_replaced_token_that_soon_ends_are_found() {
+    let site = Site::shared();
+    let mut admin = site.admin();
+    for (name, overlap) in [("None", 0), ("Soon", 1000), ("Later", 9000)] {
+        let id = create(&mut admin, key_of("retiring", name)).await.key.id;
+        let overlap = Some(prost_types::Duration { seconds: overlap, nanos: 0 });
+        let request = RegenerateKeyRequest { overlap, ..another_token(&id) };
+        regenerate(&mut admin, request).await.unwrap();
+    }
+    let found = async |admin: &mut Admin, seconds| {
+        let retiring_before = Some(in_seconds(seconds));
+        let keys = list(admin, ListKeysRequest { retiring_before, ..of("retiring") }).await;
+        keys.into_iter().map(|key| key.display_name).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&mut admin, 5000).await, ["Soon"]);
+    assert_eq!(found(&mut admin, 9500).await, ["Soon", "Later"]);
+    assert_eq!(found(&mut admin, 500).await, [""; 0]);
 }
 
 /// A group that was deleted is not found, and one that was made again has none of its keys.

@@ -10,13 +10,15 @@ use crate::{
     },
     limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, Wish, failures::Source},
     model::{
+        pepper::{PEPPERS_MAX, Peppers, Upgrade},
         reservation::ReservationId,
-        secret::{Brand, Digest, Pepper, Presented, PresentedKey},
+        secret::{Brand, Digest, Presented, PresentedKey},
         time::{Now, Timestamp},
         usage::DenialClass,
         view::KeyView,
     },
     replica::{KeyRef, Knowledge, Replica, TOGETHER, lease::NotReady},
+    rotation::Upgrades,
     usage::Ledger,
 };
 
@@ -28,7 +30,9 @@ pub struct Hot {
     /// Where uses are noted.
     pub ledger: Arc<Ledger>,
     /// What digests are keyed with.
-    pub pepper: Arc<Pepper>,
+    pub peppers: Arc<Peppers>,
+    /// Where keys are noted that are to be digested anew.
+    pub upgrades: Arc<Upgrades>,
     /// What tokens begin with.
     pub brand: Brand,
     /// What enforces limits.
@@ -111,7 +115,7 @@ pub fn authorize<'a>(
     let sought = seek(hot, presented.into(), &terms)?;
     let settlings = hot.replica.settlings();
     let found = sought.digest().and_then(|digest| hot.replica.get(&digest));
-    Ok(judge(hot, sought, (settlings, found), question, terms))
+    judge(hot, sought, (settlings, found), question, terms)
 }
 
 /// The same for some at once, one after the other, each of which is taken as soon as it is decided: what
@@ -129,7 +133,7 @@ pub fn authorize_together(
     for (at, ((case, sought), found)) in cases.iter().zip(sought).zip(found).enumerate() {
         match (case, sought) {
             (Some(Case { question, terms, .. }), Some(Ok(sought))) => {
-                take(at, Ok(judge(hot, sought, (settlings, found), question, *terms)));
+                take(at, judge(hot, sought, (settlings, found), question, *terms));
             }
             (_, Some(Err(not_ready))) => take(at, Err(not_ready)),
             (None, _) | (_, None) => {}
@@ -149,13 +153,20 @@ enum SoughtKey {
     Malformed,
     Several,
     Throttled,
-    Digest(Digest),
+    Digest(SoughtDigest),
+}
+
+/// A token by the current pepper, and what its digests by others are made of.
+#[derive(Clone, Copy)]
+struct SoughtDigest {
+    current: Digest,
+    sha256: [u8; 32],
 }
 
 impl Sought {
     fn digest(&self) -> Option<Digest> {
         match self.key {
-            SoughtKey::Digest(digest) => Some(digest),
+            SoughtKey::Digest(sought) => Some(sought.current),
             SoughtKey::Missing
             | SoughtKey::Malformed
             | SoughtKey::Several
@@ -174,10 +185,33 @@ fn seek(hot: &Hot, presented: Presented<'_>, terms: &Terms) -> Result<Sought, No
         Presented::Text(text) => match PresentedKey::parse(text, &hot.brand) {
             Err(_malformed) => SoughtKey::Malformed,
             Ok(_) if throttled.is_some() => SoughtKey::Throttled,
-            Ok(presented) => SoughtKey::Digest(presented.digest(&hot.pepper)),
+            Ok(presented) => {
+                let sha256 = presented.sha256();
+                let current = hot.peppers.current().digest_of_sha256(&sha256);
+                SoughtKey::Digest(SoughtDigest { current, sha256 })
+            }
         },
     };
     Ok(Sought { knowledge, throttled, key })
+}
+
+/// A key that the current pepper did not find, by the others.
+fn find_by_others(hot: &Hot, sought: &SoughtDigest) -> Option<KeyRef> {
+    if hot.peppers.others().is_empty() {
+        return None;
+    }
+    let mut digests = [sought.current; PEPPERS_MAX];
+    let (current, others) = digests.split_first_mut()?;
+    for (digest, pepper) in others.iter_mut().zip(hot.peppers.others()) {
+        *digest = pepper.digest_of_sha256(&sought.sha256);
+        if let Some(key) = hot.replica.get(digest) {
+            hot.upgrades.note(Upgrade { old: *digest, new: *current });
+            return Some(key);
+        }
+    }
+    // Between two looks the key may have moved from a digest that was not looked at yet to one that was.
+    let mut looked_at = digests.iter().take(1 + hot.peppers.others().len());
+    looked_at.find_map(|digest| hot.replica.get(digest))
 }
 
 /// Decides about a key that was looked up when so many changes had settled.
@@ -187,9 +221,15 @@ fn judge(
     (mut settlings, mut found): (u64, Option<KeyRef>),
     question: &Question<'_>,
     terms: Terms,
-) -> Outcome {
+) -> Result<Outcome, NotReady> {
     let Terms { now, explain: wanted, source, .. } = terms;
     let (decision, explanation) = loop {
+        if let (SoughtKey::Digest(sought), None) = (&sought, &found) {
+            found = find_by_others(hot, sought);
+            if found.is_none() && hot.replica.lacking() > 0 {
+                return Err(NotReady::LacksPepper);
+            }
+        }
         let subject = match (&sought, &found) {
             (SoughtKey::Missing, _) => Subject::Missing,
             (SoughtKey::Malformed, _) => Subject::Malformed,
@@ -209,8 +249,8 @@ fn judge(
             break (decision, explanation);
         }
         settlings = settled;
-        if let SoughtKey::Digest(digest) = &sought {
-            found = hot.replica.get(digest);
+        if let SoughtKey::Digest(sought) = &sought {
+            found = hot.replica.get(&sought.current);
         }
     };
     let key = found.filter(|_| decision != Decision::Deny(Reason::KeyUnknown));
@@ -225,7 +265,7 @@ fn judge(
     {
         hot.limiter.failures.note(source, now.boot);
     }
-    limited(hot, outcome, question, &terms)
+    Ok(limited(hot, outcome, question, &terms))
 }
 
 /// What comes of a decision that was made but for limits.

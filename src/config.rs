@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod limits;
 pub mod notices;
 mod parse;
+pub mod peppers;
 pub mod proxies;
 pub mod telemetry;
 pub mod tls;
@@ -26,13 +27,14 @@ use self::{
     limits::LimitArgs,
     notices::NoticeArgs,
     parse::{Hidden, duration, filled, interval, text_or_file},
+    peppers::{PepperArgs, SecretArgs},
     proxies::ProxyArgs,
     telemetry::TelemetryArgs,
     tls::TlsArgs,
 };
 use crate::{
     limiter::shared::server::InvalidServer,
-    model::secret::{Brand, InvalidPepper, Pepper},
+    model::{pepper::InvalidPeppers, secret::InvalidPepper},
     notices::signature::InvalidSecrets,
     telemetry::LogFormat,
     tls::InvalidTls,
@@ -60,6 +62,8 @@ pub enum Command {
     Bootstrap(BootstrapArgs),
     /// Check or print the record of what was done
     Audit(Box<AuditArgs>),
+    /// Show the secrets that stored keys are digested with, or end the use of one
+    Pepper(PepperArgs),
     /// Look through an Envoy configuration, or print one to begin with
     #[command(subcommand)]
     Envoy(EnvoyCommand),
@@ -232,24 +236,6 @@ pub struct DatabaseArgs {
     pub postgres_bin_dir: Option<OsString>,
 }
 
-/// What secrets are made with.
-#[derive(Debug, Args)]
-pub struct SecretArgs {
-    /// The secret that stored keys are digested with, at least 32 bytes, the same for all that
-    /// share a database; for the private PostgreSQL one is made in its folder. Give it as a
-    /// variable or a file: the command line can be seen by others
-    #[arg(long, env = "KEYWARD_PEPPER", value_name = "TEXT", hide_env_values = true)]
-    pub pepper: Option<Hidden>,
-
-    /// A file with that secret
-    #[arg(long, env = "KEYWARD_PEPPER_FILE", value_name = "FILE")]
-    pub pepper_file: Option<OsString>,
-
-    /// What tokens begin with: 1 to 7 characters of a-z and 0-9. Tokens with another brand stay good
-    #[arg(long, env = "KEYWARD_BRAND", value_name = "WORD", default_value = "kw", value_parser = Brand::parse)]
-    pub brand: Brand,
-}
-
 /// How to log.
 #[derive(Debug, Args)]
 pub struct LogArgs {
@@ -301,6 +287,18 @@ pub enum InvalidSetting {
     /// A pepper that is too short.
     #[error("--pepper (KEYWARD_PEPPER) or --pepper-file (KEYWARD_PEPPER_FILE)")]
     Pepper(#[source] InvalidPepper),
+    /// Another pepper that is too short.
+    #[error("--other-pepper-file (KEYWARD_OTHER_PEPPER_FILES): {path}")]
+    OtherPepper {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: InvalidPepper,
+    },
+    /// Peppers that do not go together.
+    #[error("--other-pepper-file (KEYWARD_OTHER_PEPPER_FILES)")]
+    Peppers(#[source] InvalidPeppers),
     /// No pepper for a database of one's own.
     #[error(
         "a pepper is needed with a database URL: give --pepper-file (KEYWARD_PEPPER_FILE) or KEYWARD_PEPPER, the same for all that share the database; make one with `openssl rand -base64 32`"
@@ -333,8 +331,6 @@ const URL: &str = "--database-url (DATABASE_URL)";
 const URL_FILE: &str = "--database-url-file (DATABASE_URL_FILE)";
 const DATA_DIR: &str = "--data-dir (KEYWARD_DATA_DIR)";
 const EPHEMERAL: &str = "--ephemeral (KEYWARD_EPHEMERAL)";
-const PEPPER: &str = "--pepper (KEYWARD_PEPPER)";
-const PEPPER_FILE: &str = "--pepper-file (KEYWARD_PEPPER_FILE)";
 
 impl DatabaseArgs {
     /// The database that was given, if one was.
@@ -380,16 +376,5 @@ impl DatabaseArgs {
     /// The folder with PostgreSQL's programs.
     pub fn bin_dir(&self) -> Option<PathBuf> {
         filled(self.postgres_bin_dir.as_ref()).map(PathBuf::from)
-    }
-}
-
-impl SecretArgs {
-    /// The pepper that was given, if one was.
-    pub fn pepper(&self) -> Result<Option<Pepper>, InvalidSetting> {
-        let given = (self.pepper.as_ref(), self.pepper_file.as_ref());
-        let Some(text) = text_or_file(given, (PEPPER, PEPPER_FILE))? else {
-            return Ok(None);
-        };
-        Pepper::parse(text.as_bytes()).map(Some).map_err(InvalidSetting::Pepper)
     }
 }

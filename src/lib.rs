@@ -5,7 +5,7 @@
 //!
 //! - [`model`]: the nouns. [`decide`]: the order of checks. Both pure.
 //! - [`replica`]: all keys in memory. [`usage`]: which were used. [`authorize`]: the hot path, whole.
-//! - [`journal`]: the decision log in memory.
+//! - [`journal`]: the decision log in memory. [`rotation`]: keys that get another digest.
 //! - [`store`]: all SQL. [`admin`]: what operators do.
 //! - [`proxy`]: requests as proxies tell of them. [`rpc`]: protobuf, statuses, listeners.
 //! - [`metrics`]: numbers about this process.
@@ -30,6 +30,7 @@ pub mod notices;
 pub mod postgres;
 pub mod proxy;
 pub mod replica;
+pub mod rotation;
 pub mod rpc;
 pub mod store;
 pub mod tasks;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => log_of(&args.log),
         Command::Bootstrap(args) => log_of(&args.log),
         Command::Audit(args) => log_of(args.log()),
+        Command::Pepper(args) => log_of(args.log()),
         // says why it fails, and nothing else
         Command::Envoy(_) => ("error", LogFormat::Text),
     };
@@ -71,6 +72,7 @@ fn run(command: &Command, levels: Levels) -> anyhow::Result<Outcome> {
         Command::Migrate(args) => commands::migrate(args)?,
         Command::Bootstrap(args) => commands::bootstrap(args)?,
         Command::Audit(args) => app::audit::audit(args)?,
+        Command::Pepper(args) => app::peppers::pepper(args)?,
         Command::Envoy(command) => return envoy::run(command),
     }
     Ok(Outcome::Good)

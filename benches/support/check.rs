@@ -102,7 +102,8 @@ fn server(loaded: &Loaded) -> ExtAuthzServer {
         hot: Arc::new(Hot {
             replica: Arc::clone(&loaded.hot.replica),
             ledger: Arc::clone(&loaded.hot.ledger),
-            pepper: Arc::clone(&loaded.hot.pepper),
+            peppers: Arc::clone(&loaded.hot.peppers),
+            upgrades: Arc::clone(&loaded.hot.upgrades),
             brand: loaded.hot.brand.clone(),
             limiter: Arc::clone(&loaded.hot.limiter),
         }),

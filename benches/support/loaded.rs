@@ -19,6 +19,7 @@ use keyward::{
     },
     model::{
         id::KeyId,
+        pepper::Peppers,
         permission::Permission,
         secret::{Brand, Pepper, PresentedKey},
         shared::DomainRow,
@@ -57,7 +58,10 @@ impl Loaded {
             hot: Hot {
                 replica,
                 ledger: Arc::default(),
-                pepper: Arc::new(Pepper::parse(b"a pepper for benches, of 32 bytes").unwrap()),
+                peppers: Arc::new(Peppers::single(
+                    Pepper::parse(b"a pepper for benches, of 32 bytes").unwrap(),
+                )),
+                upgrades: Arc::default(),
                 brand: Brand::parse("kw").unwrap(),
                 limiter: Arc::new(Limiter::new(
                     Sharing::Local,
@@ -90,8 +94,9 @@ impl Loaded {
             active,
             not_before: None,
             expire: None,
-            current: presented.digest(&self.hot.pepper),
+            current: presented.digest(self.hot.peppers.current()),
             retiring: None,
+            peppers: [None; 2],
         };
         self.applier.lock().unwrap().put(&row).unwrap();
     }

@@ -10,7 +10,10 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures_util::{SinkExt, future::try_join_all};
 use keyward::{
-    model::secret::{Brand, Pepper},
+    model::{
+        pepper::Peppers,
+        secret::{Brand, Pepper},
+    },
     store::{Address, Store},
 };
 use tokio_postgres::{Client, NoTls};
@@ -84,7 +87,8 @@ pub fn fill(config: &tokio_postgres::Config, plan: KeyPlan) -> Result<Filled> {
     runtime.block_on(async {
         let store = Store::new(&Address { config: config.clone(), tls: None }, 2)?;
         store.migrate().await?;
-        store.recognise_pepper(&Pepper::parse(PEPPER.as_bytes())?).await?;
+        let peppers = Peppers::single(Pepper::parse(PEPPER.as_bytes())?);
+        store.recognise_peppers(&peppers).await?;
         let client = connect(config).await?;
         let mut groups = String::from("{}");
         if plan.group {

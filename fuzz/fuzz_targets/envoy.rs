@@ -44,7 +44,8 @@ fn server() -> ExtAuthzServer {
         let hot = Hot {
             replica: Arc::clone(&hot.replica),
             ledger: Arc::clone(&hot.ledger),
-            pepper: Arc::clone(&hot.pepper),
+            peppers: Arc::clone(&hot.peppers),
+            upgrades: Arc::clone(&hot.upgrades),
             brand: hot.brand.clone(),
             limiter: Arc::clone(&hot.limiter),
         };

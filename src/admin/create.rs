@@ -104,6 +104,7 @@ pub(super) fn draft(
         standing: Standing::Active,
         secret: Secret {
             digest: Digest::from_bytes([0; 32]),
+            pepper: admin.peppers.current().id(),
             hint: Hint::from_stored(String::new()),
         },
         retiring: None,

@@ -33,8 +33,9 @@ use crate::{
         caller::{Actor, Caller},
         id::KeyId,
         key::{Key, KeyState, Refusal, Secret},
+        pepper::Peppers,
         record::{Kind, ThingName},
-        secret::{Brand, NoRandomness, Pepper, Token},
+        secret::{Brand, NoRandomness, Token},
         text::RequestId,
         time::Timestamp,
     },
@@ -53,7 +54,7 @@ pub struct Admin {
     /// The database.
     pub store: Store,
     /// What digests are keyed with.
-    pub pepper: Arc<Pepper>,
+    pub peppers: Arc<Peppers>,
     /// What tokens begin with.
     pub brand: Brand,
     /// Where ids and tokens come from.
@@ -293,11 +294,14 @@ impl Admin {
         tx: &WriteTx<'_>,
         key: &Key,
     ) -> Result<Option<(Token, Secret)>, AdminError> {
-        let Some(tag) = tx.environment_tag(&key.environment).await? else {
+        let Some(tag) = tx.environment_tag(&key.environment, self.peppers.current().id()).await?
+        else {
             return Ok(None);
         };
         let token = Token::generate(&self.brand, &tag, &self.random)?;
-        let secret = Secret { digest: token.digest(&self.pepper), hint: token.hint() };
+        let pepper = self.peppers.current();
+        let secret =
+            Secret { digest: token.digest(pepper), pepper: pepper.id(), hint: token.hint() };
         Ok(Some((token, secret)))
     }
 }
@@ -334,7 +338,7 @@ impl Call {
     fn recognise(&self, key: Option<Key>) -> Result<(), AdminError> {
         let key = key.filter(|key| {
             key.state(self.now) == KeyState::Active
-                && key.is_opened_by(&self.caller.digest, self.now)
+                && key.is_opened_by(&self.caller.digests, self.now)
         });
         let profile = &self.caller.profile;
         match key {

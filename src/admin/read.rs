@@ -41,8 +41,8 @@ pub async fn lookup_key(admin: &Admin, call: &Call, token: &str) -> Result<Key, 
     let presented = PresentedKey::parse(token, &admin.brand).map_err(|MalformedKey| {
         AdminError::invalid("token", "has not the form or checksum of a token")
     })?;
-    let digest = presented.digest(&admin.pepper);
-    let key = admin.store.get_key_by_digest(digest, call.now).await?;
+    let digests = admin.peppers.digests(&presented);
+    let key = admin.store.get_key_by_digests(&digests, call.now).await?;
     let key = key.ok_or(AdminError::UnknownToken)?;
     call.require_key(Action::Read, &key)?;
     Ok(key)

@@ -1,9 +1,6 @@
 //! `keyward audit`: the audit, read from the database itself, without a service.
 
-use std::{
-    io::{self, BufWriter, IsTerminal, Write},
-    time::{Duration, SystemTime},
-};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anyhow::bail;
 use serde_json::{Value as Json, json};
@@ -11,18 +8,13 @@ use serde_json::{Value as Json, json};
 use crate::{
     app::{
         banner,
-        commands::{close, run, store},
-        database::{Database, Lifetime, Needs},
+        commands::{run_with_store, shown},
     },
-    config::{
-        DatabaseArgs,
-        audit::{AuditArgs, AuditCommand, RevisionArgs, VerifyArgs},
-    },
+    config::audit::{AuditArgs, AuditCommand, RevisionArgs, VerifyArgs},
     model::{
         audit::{AuditFilter, AuditOrder, AuditPageRequest, Revisions},
         chain::KnownSeal,
         list::PageSize,
-        time::Timestamp,
     },
     store::{
         Store,
@@ -37,28 +29,13 @@ use crate::{
 pub fn audit(args: &AuditArgs) -> anyhow::Result<()> {
     match &args.command {
         AuditCommand::Verify(args) => {
-            with_store(&args.database, async |store| verify(store, args).await)
+            run_with_store(&args.database, async |store| verify(store, args).await)
         }
         AuditCommand::Export(args) => {
             let revisions = args.revisions;
-            with_store(&args.database, async |store| export(&store, revisions).await)
+            run_with_store(&args.database, async |store| export(&store, revisions).await)
         }
     }
-}
-
-fn with_store(
-    args: &DatabaseArgs,
-    work: impl AsyncFnOnce(Store) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let database = Database::open(args, Needs::NoPepper, Lifetime::Command)?;
-    let result = run(async {
-        let store = store(&database, args)?;
-        store.check_version().await?;
-        store.check_schema().await?;
-        work(store).await
-    });
-    close(database);
-    result
 }
 
 fn revisions(args: RevisionArgs) -> anyhow::Result<Revisions> {
@@ -160,9 +137,4 @@ fn line(event: &AuditEvent) -> Json {
         line.extend(rest);
     }
     line
-}
-
-fn shown(time: Timestamp) -> String {
-    let since_1970 = Duration::from_micros(u64::try_from(time.micros()).unwrap_or(0));
-    humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + since_1970).to_string()
 }

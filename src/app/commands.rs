@@ -1,6 +1,9 @@
 //! The commands that do one thing and end.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, anyhow};
 use ring::rand::SystemRandom;
@@ -16,6 +19,7 @@ use crate::{
     },
     clock,
     config::{BootstrapArgs, DatabaseArgs, MigrateArgs},
+    model::time::Timestamp,
     store::Store,
 };
 
@@ -43,11 +47,11 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
         let store = store(&database, &args.database)?;
         store.check_version().await?;
         store.check_schema().await?;
-        let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
-        store.recognise_pepper(&pepper).await?;
+        let peppers = database.peppers.clone().ok_or_else(|| anyhow!("no pepper"))?;
+        store.recognise_peppers(&peppers).await?;
         let admin = Admin {
             store,
-            pepper: Arc::clone(&pepper),
+            peppers,
             brand: args.secret.brand.clone(),
             random: SystemRandom::new(),
             logins: Arc::default(),
@@ -63,6 +67,28 @@ pub fn bootstrap(args: &BootstrapArgs) -> anyhow::Result<()> {
 
 pub(super) fn store(database: &Database, args: &DatabaseArgs) -> anyhow::Result<Store> {
     Ok(Store::new(&database.address, args.database_connections.get())?)
+}
+
+/// Does work with a database whose schema is this version's, and that needs no pepper.
+pub(super) fn run_with_store(
+    args: &DatabaseArgs,
+    work: impl AsyncFnOnce(Store) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let database = Database::open(args, Needs::NoPepper, Lifetime::Command)?;
+    let result = run(async {
+        let store = store(&database, args)?;
+        store.check_version().await?;
+        store.check_schema().await?;
+        work(store).await
+    });
+    close(database);
+    result
+}
+
+/// A time as people and programs read it (RFC 3339).
+pub(super) fn shown(time: Timestamp) -> String {
+    let since_1970 = Duration::from_micros(u64::try_from(time.micros()).unwrap_or(0));
+    humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + since_1970).to_string()
 }
 
 pub(super) fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

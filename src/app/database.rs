@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,8 +16,11 @@ use tokio_postgres::{Config, config::SslMode};
 use tracing::{info, warn};
 
 use crate::{
-    config::{DatabaseArgs, InvalidSetting, SecretArgs, database_url::DatabaseUrl},
-    model::secret::{NoRandomness, Pepper},
+    config::{DatabaseArgs, InvalidSetting, database_url::DatabaseUrl, peppers::SecretArgs},
+    model::{
+        pepper::Peppers,
+        secret::{NoRandomness, Pepper},
+    },
     postgres::{Connection, Durability, Options, PostgresError, PrivatePostgres},
     store::Address,
 };
@@ -66,7 +69,7 @@ pub struct Database {
     /// How to connect.
     pub address: Address,
     /// What its digests are keyed with; `None` if nobody needs it.
-    pub pepper: Option<Arc<Pepper>>,
+    pub peppers: Option<Arc<Peppers>>,
     /// The private server, if this process runs it.
     pub private: Option<Private>,
 }
@@ -127,15 +130,20 @@ impl Database {
         needs: Needs<'_>,
         lifetime: Lifetime,
     ) -> Result<Self, DatabaseError> {
-        let given = match needs {
-            Needs::Pepper(secret) => secret.pepper()?,
-            Needs::NoPepper => None,
+        let (given, mut others) = match needs {
+            Needs::Pepper(secret) => {
+                secret.pepper_files().iter().for_each(|path| warn_if_open(path));
+                (secret.pepper()?, secret.other_peppers()?)
+            }
+            Needs::NoPepper => (None, Vec::new()),
         };
         if let Some(DatabaseUrl { config, tls }) = args.url()? {
             let address = Address { config, tls };
             return match (needs, given) {
                 (Needs::Pepper(_), None) => Err(InvalidSetting::NoPepper.into()),
-                (_, pepper) => Ok(Self { address, pepper: pepper.map(Arc::new), private: None }),
+                (_, current) => {
+                    Ok(Self { address, peppers: together(current, others)?, private: None })
+                }
             };
         }
         let (folder, temporary) = match lifetime {
@@ -147,16 +155,20 @@ impl Database {
             }
         };
         let (connection, server) = attach_or_start(args, &folder, lifetime)?;
-        let pepper = match (needs, given) {
+        let current = match (needs, given) {
             (Needs::NoPepper, _) => None,
             (Needs::Pepper(_), Some(pepper)) => Some(pepper),
-            (Needs::Pepper(_), None) => Some(pepper_in(&folder, lifetime)?),
+            (Needs::Pepper(_), None) => {
+                let current = pepper_in(&folder, lifetime)?;
+                others.extend(other_peppers_in(&folder)?);
+                Some(current)
+            }
         };
         let mut config: Config = connection.url().parse().map_err(DatabaseError::Address)?;
         config.ssl_mode(SslMode::Disable); // it listens on a socket of this machine only
         Ok(Self {
             address: Address { config, tls: None },
-            pepper: pepper.map(Arc::new),
+            peppers: together(current, others)?,
             private: server
                 .map(|server| Private { server: Arc::new(server), _temporary: temporary }),
         })
@@ -212,6 +224,44 @@ fn attach_or_start(
     Ok((server.connection().clone(), Some(server)))
 }
 
+/// The current pepper and the others.
+fn together(
+    current: Option<Pepper>,
+    others: Vec<Pepper>,
+) -> Result<Option<Arc<Peppers>>, InvalidSetting> {
+    let peppers = current.map(|current| Peppers::new(current, others)).transpose();
+    peppers.map(|peppers| peppers.map(Arc::new)).map_err(InvalidSetting::Peppers)
+}
+
+/// Warns of a file that any user of this machine may read. Not refused: a secret that is mounted into a
+/// container is often readable by all there, where nobody else is.
+fn warn_if_open(path: &Path) {
+    // one that is not there is refused when it is read
+    let open = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
+    if open {
+        warn!(path = %path.display(), "all users of this machine may read this pepper; chmod 0600 it");
+    }
+}
+
+/// The other peppers in the private server's folder: `pepper.` and anything after it.
+fn other_peppers_in(folder: &Path) -> Result<Vec<Pepper>, DatabaseError> {
+    let failed = |path: &Path, source| DatabaseError::PepperFile { path: path.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+        let path = entry.map_err(|error| failed(folder, error))?.path();
+        if path.file_stem().is_some_and(|stem| stem == PEPPER_FILE) && path.extension().is_some() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let read = |path: &PathBuf| {
+        warn_if_open(path);
+        let bytes = fs::read(path).map_err(|error| failed(path, error))?;
+        Pepper::parse(&bytes).map_err(|error| failed(path, io::Error::other(error)))
+    };
+    paths.iter().map(read).collect()
+}
+
 /// The pepper in the private server's folder. Only a service makes one, since only one service can
 /// have the folder.
 fn pepper_in(folder: &Path, lifetime: Lifetime) -> Result<Pepper, DatabaseError> {
@@ -232,7 +282,8 @@ fn pepper_in(folder: &Path, lifetime: Lifetime) -> Result<Pepper, DatabaseError>
 
 /// Writes a file that is whole or not there, whatever happens: without its pepper a database is lost.
 fn write_secret(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
+    // not `pepper.…`, which would be another pepper
+    let unfinished = folder.join(".unfinished");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(content)?;

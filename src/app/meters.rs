@@ -10,11 +10,12 @@ use crate::{
     journal::Journal,
     limiter::{Limiter, Sharing, shared::Shared},
     metrics::{
-        Calls, Counted, Decisions, Flushing, Following, Gathering, Noticing, Registry, Source,
-        Working, number, table,
+        Calls, Counted, Decisions, Flushing, Following, Gathering, Noticing, PepperCounts,
+        Registry, Source, Working, number, table,
     },
     model::time::Now,
     replica::Replica,
+    rotation::Upgrades,
     rpc::counted,
     store::Store,
     telemetry::trace::Tracer,
@@ -42,6 +43,10 @@ pub struct Meters {
     pub noticing: Arc<Noticing>,
     /// What was counted in the database.
     pub counted: Arc<Counted>,
+    /// Of the flush of new digests.
+    pub pepper_flush: Arc<Flushing>,
+    /// How many secrets each pepper has.
+    pub peppers: Arc<PepperCounts>,
     /// Of what a collector gets of metrics.
     pub otlp_metrics: Arc<Flushing>,
     /// Of what it gets of spans.
@@ -61,6 +66,8 @@ impl Meters {
             working: Arc::default(),
             noticing: Arc::default(),
             counted: Arc::default(),
+            pepper_flush: Arc::new(Flushing::of("peppers")),
+            peppers: Arc::default(),
             otlp_metrics: Arc::new(Flushing::of("otlp_metrics")),
             otlp_spans: Arc::new(Flushing::of("otlp_spans")),
         };
@@ -73,6 +80,8 @@ impl Meters {
         registry.add(of(&meters.working));
         registry.add(of(&meters.noticing));
         registry.add(of(&meters.counted));
+        registry.add(of(&meters.pepper_flush));
+        registry.add(of(&meters.peppers));
         registry.add(move |to: &mut Gathering| process(begun, to));
         meters
     }
@@ -107,6 +116,8 @@ impl Meters {
         self.registry.add(move |to: &mut Gathering| {
             replica(&rooms.replica, begun, to);
             queues(&rooms.ledger, &rooms.limiter, &rooms.journal, to);
+            to.add(&table::QUEUE_LENGTH, &["peppers"], length(rooms.upgrades.waiting()));
+            to.add(&table::QUEUE_DROPPED, &["peppers"], number(rooms.upgrades.dropped()));
             pool(&rooms.store, to);
             limits(&rooms.limiter, rooms.shared.as_deref(), to);
         });
@@ -120,6 +131,8 @@ pub struct Rooms {
     pub replica: Arc<Replica>,
     /// The uses.
     pub ledger: Arc<Ledger>,
+    /// Keys that get other digests.
+    pub upgrades: Arc<Upgrades>,
     /// The limits.
     pub limiter: Arc<Limiter>,
     /// The decision log.
@@ -149,6 +162,7 @@ fn replica(replica: &Replica, begun: Now, to: &mut Gathering) {
     let age = replica.contact_age(now).unwrap_or_else(|| now.since(begun.boot));
     to.add(&table::CONTACT_AGE, &[], age.as_secs_f64());
     to.add(&table::KEYS, &[], length(replica.secrets()));
+    to.add(&table::PEPPER_LACKING, &[], length(replica.lacking()));
 }
 
 fn queues(ledger: &Ledger, limiter: &Limiter, journal: &Journal, to: &mut Gathering) {

@@ -14,6 +14,7 @@ mod levels;
 pub mod meters;
 mod notices;
 mod parts;
+pub mod peppers;
 pub mod planes;
 
 use std::{convert::Infallible, future::pending, sync::Arc, thread, time::Duration};
@@ -216,7 +217,14 @@ async fn prepare_once(
             info!(version = migrated.version, applied = migrated.applied, "migrated the schema");
         }
     }
-    admin.store.recognise_pepper(&admin.pepper).await?;
+    for pepper in admin.store.recognise_peppers(&admin.peppers).await? {
+        warn!(%pepper, "a retired pepper is still given; take its file away");
+    }
+    info!(
+        current = %admin.peppers.current().id(),
+        others = admin.peppers.others().len(),
+        "recognised the peppers"
+    );
     match private {
         Some(addresses) => {
             let made = make_root_key(admin, When::First, clock::wall()).await?;

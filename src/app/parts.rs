@@ -20,7 +20,9 @@ use crate::{
     config::ServeArgs,
     journal::{Journal, flush::JournalFlush},
     limiter::{Limiter, failures::Failures, flush::QuotaFlush, shared::Shared},
+    model::pepper::Peppers,
     replica::{Replica, follow::Follower},
+    rotation::flush::Rotation,
     rpc::{
         health,
         reached::Reached,
@@ -52,6 +54,7 @@ pub(super) struct Background {
     counts: CountFlush,
     journal: JournalFlush,
     runner: Runner,
+    rotation: Rotation,
 }
 
 impl Background {
@@ -61,6 +64,7 @@ impl Background {
         let logins = Arc::clone(&self.admin.logins);
         tasks.vital("failed logins", noting::run(store.clone(), logins, stop.clone()));
         tasks.vital("follower", self.follower.run(stop.clone()));
+        tasks.vital("peppers", self.rotation.run(stop.clone()));
         tasks.vital("jobs", self.runner.run(stop.clone()));
         let quota_interval = args.limits.quota_flush_interval;
         tasks.vital("quotas", self.quotas.run(quota_interval, stop.clone()));
@@ -74,12 +78,14 @@ impl Background {
 
 /// Builds all of it. Nothing runs yet.
 pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Result<Parts> {
-    let pepper = database.pepper.clone().ok_or_else(|| anyhow!("no pepper"))?;
+    let peppers = database.peppers.clone().ok_or_else(|| anyhow!("no pepper"))?;
     let store = Store::new(&database.address, args.database.database_connections.get())?;
-    let (replica, applier) = Replica::new(args.max_staleness);
+    let (replica, mut applier) = Replica::new(args.max_staleness);
+    applier.has_peppers(peppers.ids());
     let ledger = Arc::new(Ledger::default());
     let begun = clock::now();
     let meters = Meters::new(begun);
+    let rotation = rotation((&store, peppers), &replica, &meters);
     let boot = replica_id()?;
     let (limiter, shared, quotas) = limits(args, &store, (&boot, &meters))?;
     let counts = CountFlush::new(boot, args.decisions.usage_retention);
@@ -88,6 +94,7 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
         journal: Arc::clone(&journal.journal),
         replica: Arc::clone(&replica),
         ledger: Arc::clone(&ledger),
+        upgrades: Arc::clone(&rotation.upgrades),
         limiter: Arc::clone(&limiter),
         shared: shared.clone(),
         store: store.clone(),
@@ -96,21 +103,15 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
     let collector = Collector::of(&args.telemetry, &meters, begun);
     let tracer = collector.as_ref().map(|collector| collector.tracer.clone());
     let (scraper, gatherer) = Scraper::new(Arc::clone(&meters.registry));
-    let (brand, pepper_of_admin) = (args.secret.brand.clone(), Arc::clone(&pepper));
     let hot = Hot {
         replica: Arc::clone(&replica),
         ledger: Arc::clone(&ledger),
-        pepper,
-        brand: brand.clone(),
+        peppers: Arc::clone(&rotation.peppers),
+        upgrades: Arc::clone(&rotation.upgrades),
+        brand: args.secret.brand.clone(),
         limiter,
     };
-    let admin = Arc::new(Admin {
-        store: store.clone(),
-        pepper: pepper_of_admin,
-        brand,
-        random: SystemRandom::new(),
-        logins: Arc::default(),
-    });
+    let admin = admin(args, &store, &rotation);
     let ((reached, reached_now), nudge) = (watch::channel(0), Arc::new(Notify::new()));
     let health = health::not_serving().await;
     let services = Services {
@@ -127,6 +128,7 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
     };
     let (poll_interval, following) = (args.poll_interval, Arc::clone(&meters.following));
     let background = Background {
+        rotation,
         follower: Follower { store, applier, poll_interval, nudge, reached, following },
         runner: Runner {
             admin: Arc::clone(&admin),
@@ -142,6 +144,33 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
         journal,
     };
     Ok(Parts { replica, health, services, gatherer, meters, collector, background })
+}
+
+/// What moves keys to the current pepper.
+fn rotation(
+    (store, peppers): (&Store, Arc<Peppers>),
+    replica: &Arc<Replica>,
+    meters: &Meters,
+) -> Rotation {
+    Rotation {
+        store: store.clone(),
+        peppers,
+        upgrades: Arc::default(),
+        replica: Arc::clone(replica),
+        flushing: Arc::clone(&meters.pepper_flush),
+        counts: Arc::clone(&meters.peppers),
+    }
+}
+
+/// What operators' calls are done with.
+fn admin(args: &ServeArgs, store: &Store, rotation: &Rotation) -> Arc<Admin> {
+    Arc::new(Admin {
+        store: store.clone(),
+        peppers: Arc::clone(&rotation.peppers),
+        brand: args.secret.brand.clone(),
+        random: SystemRandom::new(),
+        logins: Arc::default(),
+    })
 }
 
 /// What keeps the decision log.

@@ -15,7 +15,7 @@ use crate::{
     model::{
         fixture::{KeyBuilder, NOW, NOW_ON_BOTH_CLOCKS, brand, id, key, now_plus, pepper, token},
         permission::Permission,
-        secret::Token,
+        secret::{Pepper, Token},
         shared::{DomainRow, GroupRow, UserRow},
         time::BootTime,
         user::UserKind,
@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod limits;
+mod peppers;
 mod together;
 
 const TERMS: Terms = Terms {
@@ -65,7 +66,8 @@ fn hot_with(replica: Arc<Replica>) -> Hot {
     Hot {
         replica,
         ledger: Arc::default(),
-        pepper: Arc::new(pepper()),
+        peppers: Arc::new(Peppers::single(pepper())),
+        upgrades: Arc::default(),
         brand: brand(),
         limiter: Arc::new(Limiter::new(Sharing::Local, failures, 1)),
     }
@@ -139,8 +141,8 @@ fn no_key_is_missing_a_garbled_one_malformed_and_another_one_unknown() {
 fn a_key_is_unknown_under_another_pepper() {
     let token = token();
     let (hot, _applier) = hot(&[opened_by(&token)]);
-    let pepper = Arc::new(Pepper::parse(&[8; 32]).unwrap());
-    let hot = Hot { pepper, ..hot };
+    let peppers = Arc::new(Peppers::single(Pepper::parse(&[8; 32]).unwrap()));
+    let hot = Hot { peppers, ..hot };
     let outcome = ask(&hot, token.reveal(), DATA);
     assert_tells_nothing(&hot, &outcome, Reason::KeyUnknown);
 }

@@ -43,7 +43,8 @@ pub(super) fn text_or_file(
     }
 }
 
-fn read(setting: &'static str, path: &Path) -> Result<String, InvalidSetting> {
+/// The content of a file.
+pub(super) fn read(setting: &'static str, path: &Path) -> Result<String, InvalidSetting> {
     fs::read_to_string(path).map_err(|source| InvalidSetting::File {
         setting,
         path: path.to_owned(),

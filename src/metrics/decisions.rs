@@ -29,10 +29,12 @@ pub enum Cause {
     Draining,
     /// A reservation could not be settled, since Redis did not answer.
     Limits,
+    /// The key is unknown here, and a pepper is missing by which it may be known.
+    Pepper,
 }
 
 pub(super) const WAYS: [&str; 5] = ["authorize", "batch", "stream", "ext_authz", "forward_auth"];
-pub(super) const CAUSES: [&str; 5] = ["loading", "stale", "behind", "draining", "limits"];
+pub(super) const CAUSES: [&str; 6] = ["loading", "stale", "behind", "draining", "limits", "pepper"];
 /// `ALLOW`, and each reason of a denial.
 const OUTCOMES: usize = Reason::ALL.len() + 1;
 

@@ -16,7 +16,7 @@ pub use background::{Counted, Items, Noticing, Working};
 pub use count::{BOUNDS_NANOS, Count, SharedTiming, Spread, Timing};
 pub use decisions::{Cause, Decisions, Tally};
 pub use gathering::{Family, Gathering, Registry, Sample, Source, Value, number};
-pub use states::{Calls, Flushing, FollowMode, Following, Syncing};
+pub use states::{Calls, Flushing, FollowMode, Following, PepperCounts, Syncing};
 
 /// One metric: everything that is the same for all its values.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ pub enum Values {
     Rpcs,
     /// What this version is called.
     Version,
+    /// The id of a pepper, of which there are five at most that are not retired.
+    Peppers,
 }
 
 impl Kind {

@@ -1,7 +1,11 @@
 //! What tasks and listeners leave for whoever asks how they are. Any thread may write these.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed},
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -109,6 +113,25 @@ impl Source for Flushing {
         let micros = u64::try_from(self.at.load(Relaxed)).unwrap_or(0);
         to.add(&table::FLUSH_TIMESTAMP, &[self.queue], number(micros) / 1e6);
         to.add(&table::FLUSH_FAILURES, &[self.queue], number(self.failures.load(Relaxed)));
+    }
+}
+
+/// How many secrets each pepper has, when that was last counted.
+#[derive(Debug, Default)]
+pub struct PepperCounts(Mutex<BTreeMap<String, u64>>);
+
+impl PepperCounts {
+    /// They were counted anew, by the ids of the peppers.
+    pub fn set(&self, counts: BTreeMap<String, u64>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+}
+
+impl Source for PepperCounts {
+    fn tell(&self, to: &mut Gathering) {
+        for (id, secrets) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            to.add(&table::PEPPER_SECRETS, &[id], number(*secrets));
+        }
     }
 }
 

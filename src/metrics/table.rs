@@ -10,7 +10,8 @@ use super::{
 
 pub(super) const MODES: [&str; 4] = ["lost", "probing", "notify", "poll"];
 /// What waits in memory to be carried elsewhere.
-pub const QUEUES: [&str; 5] = ["usage", "quota", "otlp_metrics", "otlp_spans", "decisions"];
+pub const QUEUES: [&str; 6] =
+    ["usage", "quota", "peppers", "otlp_metrics", "otlp_spans", "decisions"];
 /// Where clients connect.
 pub const LISTENERS: [&str; 3] = ["authorize", "admin", "http"];
 
@@ -98,6 +99,12 @@ metrics! {
     KEYS: Gauge "keyward_replica_keys" in "" by NONE,
         "Secrets in memory: one for each key, and one more while a replaced one is still good.",
         "What memory grows with.";
+    PEPPER_LACKING: Gauge "keyward_replica_lacking_pepper_keys" in "" by NONE,
+        "Keys that need a pepper which this process does not have. While there are any, keys that it does not know are UNAVAILABLE.",
+        "0. Otherwise give it the pepper that the log names.";
+    PEPPER_SECRETS: Gauge "keyward_pepper_secrets" in "" by &[Label { name: "pepper", values: Values::Peppers }],
+        "Tokens that are digested with each pepper, counted every five minutes while the database knows several.",
+        "While one pepper takes the place of another, the old one's falls as keys are used; at 0 it can be retired.";
     LOADS: Counter "keyward_replica_loads_total" in "" by NONE,
         "How often all keys were loaded.",
         "1. More: the change log was broken, as after the database was restored.";

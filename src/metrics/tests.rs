@@ -197,6 +197,7 @@ fn table_for_people() -> String {
             Values::Outcomes => format!("`{}`: ALLOW, or a reason", label.name),
             Values::Rpcs => format!("`{}`: `Service/Method`, or other", label.name),
             Values::Version => format!("`{}`", label.name),
+            Values::Peppers => format!("`{}`: the id of a pepper", label.name),
         };
         let labels: Vec<String> = metric.labels.iter().map(label).collect();
         format!(

@@ -181,7 +181,9 @@ impl Belongs {
                     _ => Self::Nowhere,
                 }
             }
-            Some(Kind::Environment | Kind::Template | Kind::Job) | None => Self::Nowhere,
+            Some(Kind::Environment | Kind::Template | Kind::Job | Kind::Pepper) | None => {
+                Self::Nowhere
+            }
         }
     }
 }

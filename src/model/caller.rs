@@ -14,11 +14,13 @@ pub enum Actor {
     Key(KeyId),
     /// `keyward bootstrap` or the first start: whoever has the database.
     Bootstrap,
+    /// Keyward itself, of its own accord.
+    Keyward,
 }
 
 /// A text that names no actor.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("must be the id of a key, or `bootstrap`")]
+#[error("must be the id of a key, `bootstrap` or `keyward`")]
 pub struct InvalidActor;
 
 impl Actor {
@@ -26,6 +28,7 @@ impl Actor {
     pub fn parse(text: &str) -> Result<Self, InvalidActor> {
         match text {
             "bootstrap" => Ok(Self::Bootstrap),
+            "keyward" => Ok(Self::Keyward),
             _ => KeyId::parse(text).map(Self::Key).or(Err(InvalidActor)),
         }
     }
@@ -36,6 +39,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Key(id) => id.fmt(f),
             Self::Bootstrap => f.write_str("bootstrap"),
+            Self::Keyward => f.write_str("keyward"),
         }
     }
 }
@@ -45,8 +49,9 @@ impl fmt::Display for Actor {
 pub struct Caller {
     /// The key.
     pub key: KeyId,
-    /// The token that it presented.
-    pub digest: Digest,
+    /// The token that it presented, in the forms in which that may be stored: another replica may
+    /// just have replaced one by another.
+    pub digests: Vec<Digest>,
     /// When it ends.
     pub expire: Timestamp,
     /// What it may do.

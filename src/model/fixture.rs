@@ -84,6 +84,7 @@ pub(crate) fn key() -> KeyBuilder {
         expire: None,
         current: digest(1),
         retiring: None,
+        peppers: [None; 2],
     }
     .with_profile()
 }
@@ -133,6 +134,7 @@ pub(crate) struct KeyBuilder {
     expire: Option<Timestamp>,
     current: Digest,
     retiring: Option<(Digest, Timestamp)>,
+    peppers: [Option<&'static str>; 2],
 }
 
 impl KeyBuilder {
@@ -256,6 +258,10 @@ impl KeyBuilder {
         Self { retiring, ..self }
     }
 
+    pub(crate) fn peppers(self, peppers: [Option<&'static str>; 2]) -> Self {
+        Self { peppers, ..self }
+    }
+
     /// The key as its current secret opens it, and as the one does that was replaced.
     pub(crate) fn views(&self) -> Vec<KeyView> {
         let current = self.build();
@@ -315,6 +321,7 @@ impl KeyBuilder {
             expire: self.expire,
             current: self.current,
             retiring: self.retiring,
+            peppers: self.peppers,
         }
     }
 

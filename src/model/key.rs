@@ -12,6 +12,7 @@ use crate::model::{
     label::Labels,
     limit::Limits,
     name::{DomainName, EnvironmentName, TemplateName},
+    pepper::PepperId,
     permission::Grants,
     route::RouteRules,
     secret::{Digest, Hint},
@@ -162,6 +163,8 @@ pub enum RevocationReason {
 pub struct Secret {
     /// Its one-way form.
     pub digest: Digest,
+    /// What that is keyed with.
+    pub pepper: PepperId,
     /// What may be shown.
     pub hint: Hint,
 }
@@ -235,10 +238,12 @@ impl Key {
         }
     }
 
-    /// Whether a token opens the key at `now`, if the key is live.
-    pub fn is_opened_by(&self, digest: &Digest, now: Timestamp) -> bool {
+    /// Whether a token opens the key at `now`, if the key is live. `digests` are the forms in which
+    /// the token may be stored.
+    pub fn is_opened_by(&self, digests: &[Digest], now: Timestamp) -> bool {
         let retiring = self.retiring.as_ref().filter(|retiring| retiring.expire > now);
-        self.secret.digest == *digest || retiring.is_some_and(|old| old.secret.digest == *digest)
+        digests.contains(&self.secret.digest)
+            || retiring.is_some_and(|old| digests.contains(&old.secret.digest))
     }
 
     /// Changes with every change of the key.

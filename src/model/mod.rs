@@ -26,6 +26,7 @@ pub mod list;
 pub mod meter;
 pub mod name;
 pub mod notice;
+pub mod pepper;
 pub mod per_thread;
 pub mod permission;
 pub mod record;

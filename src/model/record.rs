@@ -61,10 +61,12 @@ pub enum Kind {
     Quota,
     /// A job.
     Job,
+    /// A pepper.
+    Pepper,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Key,
         Self::Domain,
         Self::Environment,
@@ -76,6 +78,7 @@ impl Kind {
         Self::Customer,
         Self::Quota,
         Self::Job,
+        Self::Pepper,
     ];
 
     /// As it is stored and said.
@@ -92,6 +95,7 @@ impl Kind {
             Self::Customer => "customer",
             Self::Quota => "quota",
             Self::Job => "job",
+            Self::Pepper => "pepper",
         }
     }
 
@@ -109,6 +113,7 @@ impl Kind {
             Self::Customer => "customers",
             Self::Quota => "quotas",
             Self::Job => "jobs",
+            Self::Pepper => "peppers",
         }
     }
 

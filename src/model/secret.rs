@@ -11,7 +11,10 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::model::environment::{EnvironmentTag, is_tag};
+use crate::model::{
+    environment::{EnvironmentTag, is_tag},
+    pepper::PepperId,
+};
 
 /// Longer texts are not looked at: no key is that long.
 pub const PRESENTED_BYTES_MAX: usize = 512;
@@ -20,6 +23,8 @@ const RANDOM_CHARS: usize = 32;
 /// 62^6 > 2^32.
 const CHECKSUM_CHARS: usize = 6;
 const PEPPER_BYTES_MIN: usize = 32;
+/// What the verifier of a pepper signs.
+const VERIFIED: &[u8] = b"keyward pepper verifier";
 /// How much of the random part a hint shows.
 const HINT_CHARS: usize = 4;
 const HINT_CHARS_MAX: usize = 40;
@@ -103,6 +108,11 @@ impl<'a> PresentedKey<'a> {
     pub fn digest(&self, pepper: &Pepper) -> Digest {
         pepper.digest(self.0)
     }
+
+    /// What [`Pepper::digest_of_sha256`] makes the same form of, for several peppers.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
 }
 
 impl fmt::Debug for PresentedKey<'_> {
@@ -185,7 +195,10 @@ fn checksum_of(text: &str) -> [u8; CHECKSUM_CHARS] {
 
 /// The secret that digests are keyed with. Whoever reads the database without it can neither test
 /// guesses nor plant keys.
-pub struct Pepper(Hmac<Sha256>);
+pub struct Pepper {
+    key: Hmac<Sha256>,
+    id: PepperId,
+}
 
 /// A pepper that is too short to be one.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -199,7 +212,14 @@ impl Pepper {
         if bytes.len() < PEPPER_BYTES_MIN {
             return Err(InvalidPepper);
         }
-        Hmac::new_from_slice(bytes).map(Self).or(Err(InvalidPepper))
+        let key = Hmac::new_from_slice(bytes).or(Err(InvalidPepper))?;
+        let id = PepperId::of_verifier(&sign(&key, VERIFIED));
+        Ok(Self { key, id })
+    }
+
+    /// What it is called.
+    pub const fn id(&self) -> PepperId {
+        self.id
     }
 
     /// `HMAC-SHA256(pepper, SHA-256(token))`: with SHA-256 inside, keys of systems that stored a
@@ -215,13 +235,17 @@ impl Pepper {
 
     /// What the database keeps to recognise this pepper: of no use to whoever reads it.
     pub fn verifier(&self) -> [u8; 32] {
-        self.sign(b"keyward pepper verifier")
+        self.sign(VERIFIED)
     }
 
     /// What the key alone comes to is kept, so that two blocks of SHA-256 are left to do.
     fn sign(&self, message: &[u8]) -> [u8; 32] {
-        self.0.clone().chain_update(message).finalize().into_bytes().into()
+        sign(&self.key, message)
     }
+}
+
+fn sign(key: &Hmac<Sha256>, message: &[u8]) -> [u8; 32] {
+    key.clone().chain_update(message).finalize().into_bytes().into()
 }
 
 impl fmt::Debug for Pepper {

@@ -145,6 +145,9 @@ pub struct KeyRow<'a> {
     pub current: Digest,
     /// The token that was replaced, and when that ends.
     pub retiring: Option<(Digest, Timestamp)>,
+    /// The ids of the peppers that the two are keyed with; `None` for one that every process has, or that
+    /// none needs.
+    pub peppers: [Option<&'a str>; 2],
 }
 
 /// A stored row that does not keep to the grammar of today.

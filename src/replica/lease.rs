@@ -33,6 +33,9 @@ pub enum NotReady {
         /// The one that it has reached.
         reached: i64,
     },
+    /// It does not know the key, and there are keys that it could not know: they need a pepper that this
+    /// process does not have.
+    LacksPepper,
 }
 
 impl Lease {

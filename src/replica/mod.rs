@@ -5,6 +5,7 @@
 
 mod customers;
 pub mod follow;
+mod lacking;
 pub mod lease;
 pub mod reading;
 mod shared;
@@ -15,7 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicI64, AtomicU64,
+            AtomicI64, AtomicU64, AtomicUsize,
             Ordering::{Acquire, Release},
         },
     },
@@ -27,6 +28,7 @@ use crate::model::{
     label::Labels,
     meter::{Dial, Gauge, Metered, Owner},
     name::{DomainName, LimitName},
+    pepper::PepperId,
     reservation::Tag,
     secret::Digest,
     shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
@@ -34,6 +36,7 @@ use crate::model::{
     view::{KeyRow, KeyView, Profile, UnreadableRow},
 };
 use customers::CustomerTable;
+use lacking::Lacking;
 use lease::{Lease, NotReady};
 use shared::Shared;
 pub use table::{KeyRef, TOGETHER};
@@ -46,6 +49,7 @@ pub struct Replica {
     customers: CustomerTable,
     revision: AtomicI64,
     settlings: AtomicU64,
+    lacking: AtomicUsize,
     lease: Lease,
 }
 
@@ -66,12 +70,14 @@ impl Replica {
             customers: CustomerTable::default(),
             revision: AtomicI64::new(0),
             settlings: AtomicU64::new(0),
+            lacking: AtomicUsize::new(0),
             lease: Lease::new(staleness_max),
         });
         let applier = Applier {
             replica: Arc::clone(&replica),
             places: HashMap::new(),
             retiring: HashMap::new(),
+            lacking: Lacking::default(),
             shared: Shared::default(),
             now: Now { wall: Timestamp::DISTANT_PAST, boot: BootTime::from_nanos(0) },
         };
@@ -124,8 +130,14 @@ impl Replica {
     pub fn contact_age(&self, now: BootTime) -> Option<Duration> {
         match self.lease.age(now) {
             Ok(age) | Err(NotReady::Stale { age }) => Some(age),
-            Err(NotReady::Loading | NotReady::Behind { .. }) => None,
+            Err(NotReady::Loading | NotReady::Behind { .. } | NotReady::LacksPepper) => None,
         }
+    }
+
+    /// How many keys have a secret that is keyed with a pepper which this process does not have: tokens
+    /// that are unknown may be theirs.
+    pub fn lacking(&self) -> usize {
+        self.lacking.load(Acquire)
     }
 
     /// How many secrets are known.
@@ -157,6 +169,7 @@ pub struct Applier {
     places: HashMap<KeyId, Place>,
     /// The secrets that were replaced and that open their keys for a while.
     retiring: HashMap<KeyId, Digest>,
+    lacking: Lacking,
     shared: Shared,
     now: Now,
 }
@@ -165,6 +178,11 @@ impl Applier {
     /// Whether there is nothing yet.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty() && self.shared.is_empty()
+    }
+
+    /// Which peppers this process has: keys with another one are counted.
+    pub fn has_peppers(&mut self, peppers: impl Iterator<Item = PepperId>) {
+        self.lacking.peppers = Some(peppers.collect());
     }
 
     /// What is applied from here on is applied at this time. It matters to limits that change: what
@@ -180,6 +198,7 @@ impl Applier {
             Ok(view) => (view, Ok(())),
             Err(error) => (self.closed_view(row), Err(error)),
         };
+        self.lacking.note(row, &self.replica.lacking);
         let old = self.digests(row.id);
         let retiring =
             row.retiring.map(|(digest, secret_end)| KeyView { digest, secret_end, ..view.clone() });
@@ -207,6 +226,7 @@ impl Applier {
         }
         self.places.remove(&id);
         self.retiring.remove(&id);
+        self.lacking.forget(id, &self.replica.lacking);
     }
 
     /// Takes over a domain's present content. From here to [`Applier::reached`] its keys may do only

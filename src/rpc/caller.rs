@@ -74,8 +74,8 @@ fn judge<T>(
     };
     match (outcome.decision, PresentedKey::parse(token, &hot.brand)) {
         (Decision::Allow, Ok(presented)) => {
-            let digest = presented.digest(&hot.pepper);
-            let call = call(&outcome, digest, (peer, now.wall), named);
+            let digests = hot.peppers.digests(&presented);
+            let call = call(&outcome, digests, (peer, now.wall), named);
             let call = call.ok_or_else(|| status::unauthenticated(Reason::KeyUnknown))?;
             Ok(Holder { call, outcome })
         }
@@ -99,13 +99,13 @@ fn judge<T>(
 
 fn call(
     outcome: &Outcome,
-    digest: Digest,
+    digests: Vec<Digest>,
     (peer, now): (Option<IpAddr>, Timestamp),
     request: Option<RequestId>,
 ) -> Option<Call> {
     let key = outcome.key.as_ref()?;
     let profile = Arc::clone(&key.profile);
-    let caller = Caller { key: key.id, digest, expire: key.expire, profile };
+    let caller = Caller { key: key.id, digests, expire: key.expire, profile };
     Some(Call { caller, peer, now, request })
 }
 

@@ -103,6 +103,10 @@ pub(super) fn not_ready(not_ready: NotReady) -> Status {
             "REPLICA_STALE",
             format!("the keys are as of {} s ago, which is too old", age.as_secs()),
         ),
+        NotReady::LacksPepper => passing(
+            "PEPPER_MISSING",
+            "this replica lacks a pepper that keys need; another one may know the key",
+        ),
         NotReady::Behind { reached } => passing(
             "REVISION_NOT_REACHED",
             format!("this replica is at revision {reached}, before min_revision"),
@@ -239,6 +243,7 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::Customer => "CUSTOMER",
         Kind::Quota => "QUOTA",
         Kind::Job => "JOB",
+        Kind::Pepper => "PEPPER",
     }
 }
 
@@ -274,7 +279,8 @@ fn store(error: &StoreError) -> Status {
         | StoreError::Corrupt { .. }
         | StoreError::Discontinuity { .. }
         | StoreError::Schema(_)
-        | StoreError::WrongPepper
+        | StoreError::MissingPepper { .. }
+        | StoreError::RetiredPepper { .. }
         | StoreError::ServerTooOld { .. }
         | StoreError::Refused(_) => internal(&chain(error)),
     }

@@ -5,7 +5,7 @@ use std::{error::Error, io};
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::store::MayBeConflict;
+use crate::{model::pepper::PepperId, store::MayBeConflict};
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -48,12 +48,27 @@ pub enum StoreError {
     /// The schema is newer than this program, or was edited.
     #[error("the database's schema does not fit this program: {0}")]
     Schema(String),
-    /// Another pepper than the one that the digests are keyed with.
+    /// A pepper that digests are keyed with was not given.
     #[error(
-        "the pepper is not the one that this database's keys are digested with, so every key would \
-         be unknown; give the right one by KEYWARD_PEPPER_FILE or KEYWARD_PEPPER"
+        "the pepper {id} is needed and was not given: {secrets} token(s) are digested with it and would \
+         be unknown; give it by KEYWARD_PEPPER_FILE or KEYWARD_PEPPER, or beside a new one by \
+         KEYWARD_OTHER_PEPPER_FILES"
     )]
-    WrongPepper,
+    MissingPepper {
+        /// Which.
+        id: PepperId,
+        /// How many tokens; none if it is only what others make new ones with.
+        secrets: i64,
+    },
+    /// A pepper that was retired was given to make new digests with.
+    #[error(
+        "the pepper {id} was retired, and no new keys may be digested with it; give the one by \
+         KEYWARD_PEPPER_FILE or KEYWARD_PEPPER that `keyward pepper status` shows as current"
+    )]
+    RetiredPepper {
+        /// Which.
+        id: PepperId,
+    },
     /// Too old a server.
     #[error("the database's server_version_num is {version}; PostgreSQL 15 or later is needed")]
     ServerTooOld {

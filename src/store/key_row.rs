@@ -15,6 +15,7 @@ use crate::{
         },
         label::Labels,
         name::{DomainName, EnvironmentName, TemplateName},
+        pepper::PepperId,
         route::RouteRules,
         secret::{Digest, Hint},
         text::{DisplayName, Prose},
@@ -43,6 +44,8 @@ pub(super) struct KeyParameters {
     delegated_domains: Option<Vec<String>>,
     ceiling: Option<Vec<String>>,
     limits: Vec<String>,
+    pepper: String,
+    retiring_pepper: Option<String>,
     revoke_reason: Option<&'static str>,
     revoked_by: Option<String>,
     created_by: String,
@@ -65,6 +68,8 @@ impl KeyParameters {
             delegated_domains: delegation.map(|bound| strings(bound.domains().iter())),
             ceiling: delegation.map(|bound| strings(bound.ceiling.iter())),
             limits: strings(settings.limits.iter()),
+            pepper: key.secret.pepper.to_string(),
+            retiring_pepper: key.retiring.as_ref().map(|old| old.secret.pepper.to_string()),
             revoke_reason: revocation.map(|revocation| reason_text(revocation.reason)),
             revoked_by: revocation.map(|revocation| revocation.by.to_string()),
             created_by: key.created_by.to_string(),
@@ -81,7 +86,7 @@ impl KeyParameters {
         let settings = &key.settings;
         let revocation = revocation(key);
         let retiring = key.retiring.as_ref();
-        let parameters: [Parameter<'_>; 36] = [
+        let parameters: [Parameter<'_>; 38] = [
             (&key.id, Type::UUID),
             (&key.domain.as_str(), Type::TEXT),
             (&key.environment.as_str(), Type::TEXT),
@@ -118,6 +123,8 @@ impl KeyParameters {
             (&self.delegated_domains, Type::TEXT_ARRAY),
             (&self.ceiling, Type::TEXT_ARRAY),
             (&self.limits, Type::TEXT_ARRAY),
+            (&self.pepper, Type::TEXT),
+            (&self.retiring_pepper, Type::TEXT),
         ];
         Ok(tx.execute_typed(statement, &parameters).await?)
     }
@@ -192,6 +199,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<Key, StoreError> {
         standing: standing_from_row(row)?,
         secret: Secret {
             digest: field(row, TABLE, "digest")?,
+            pepper: parsed(row, TABLE, "pepper", PepperId::parse)?,
             hint: Hint::from_stored(field(row, TABLE, "hint")?),
         },
         retiring: retiring_from_row(row)?,
@@ -276,8 +284,9 @@ fn retiring_from_row(row: &Row) -> Result<Option<Retiring>, StoreError> {
     digest
         .map(|digest| {
             let hint = Hint::from_stored(field(row, TABLE, "retiring_hint")?);
+            let pepper = parsed(row, TABLE, "retiring_pepper", PepperId::parse)?;
             let expire = field(row, TABLE, "retiring_expire_at")?;
-            Ok(Retiring { secret: Secret { digest, hint }, expire })
+            Ok(Retiring { secret: Secret { digest, pepper, hint }, expire })
         })
         .transpose()
 }

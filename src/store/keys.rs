@@ -29,7 +29,9 @@ macro_rules! columns {
             "k.id, k.domain, k.environment, k.display_name, k.description, k.permissions,
              k.route_rules, k.labels, k.not_before_at, k.expire_at, k.standing, k.revoke_reason,
              k.revoke_comment, k.revoked_at, k.revoked_by, k.digest, k.hint, k.retiring_digest,
-             k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
+             coalesce(k.pepper, (SELECT id FROM keyward.pepper WHERE is_first)) AS pepper,
+             coalesce(k.retiring_pepper, (SELECT id FROM keyward.pepper WHERE is_first))
+                AS retiring_pepper, k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
              k.deleted_at, k.version, k.customers, k.allowed_addresses, k.denied_addresses,
              k.managed_by, k.self_regenerate, k.delegated_domains, k.ceiling, k.template,
              k.limits, k.user_uid, t.id AS user_id, u.last_used_at, ",
@@ -68,10 +70,12 @@ pub(super) const PURGE: &str = "-- keys.purge
     )
     DELETE FROM keyward.key WHERE id = ANY ($1)";
 
-const GET_BY_DIGEST: &str = concat!(
-    "-- keys.get_by_digest\nSELECT ",
+const GET_BY_DIGESTS: &str = concat!(
+    "-- keys.get_by_digests\nSELECT ",
     columns!(),
-    " WHERE k.digest = $1 OR k.retiring_digest = $1 AND k.retiring_expire_at > $2"
+    " WHERE k.digest = ANY ($1)
+        OR k.retiring_digest = ANY ($1) AND k.retiring_expire_at > $2
+    LIMIT 1"
 );
 
 /// What [`filter_parameters`] are for. `$13` to `$15` are free.
@@ -147,9 +151,10 @@ pub(super) const INSERT: &str = "-- keys.insert
         digest, hint, retiring_digest, retiring_hint, retiring_expire_at, created_by, created_at,
         updated_at, deleted_at, version, template, user_uid, groups, customers, allowed_addresses,
         denied_addresses, managed_by, self_regenerate, delegated_domains, ceiling,
-        limits)
+        limits, pepper, retiring_pepper)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
+        $37, $38)";
 
 /// All that may change, by the same parameters as [`INSERT`]. What never changes is compared, which
 /// also gives those parameters a use.
@@ -161,7 +166,7 @@ pub(super) const UPDATE: &str = "-- keys.update
         retiring_digest = $18, retiring_hint = $19, retiring_expire_at = $20, updated_at = $23,
         deleted_at = $24, version = $25, user_uid = $27, groups = $28, customers = $29,
         allowed_addresses = $30, denied_addresses = $31, managed_by = $32, self_regenerate = $33,
-        delegated_domains = $34, ceiling = $35, limits = $36
+        delegated_domains = $34, ceiling = $35, limits = $36, pepper = $37, retiring_pepper = $38
     WHERE id = $1 AND domain = $2 AND environment = $3 AND created_by = $21 AND created_at = $22
         AND template IS NOT DISTINCT FROM $26";
 
@@ -181,14 +186,15 @@ impl Store {
         rows.first().map(key_from_row).transpose()
     }
 
-    /// The key that a token opens, or would if it were live.
-    pub async fn get_key_by_digest(
+    /// The key that a token opens, or would if it were live. The token is stored in one of these forms.
+    pub async fn get_key_by_digests(
         &self,
-        digest: Digest,
+        digests: &[Digest],
         now: Timestamp,
     ) -> Result<Option<Key>, StoreError> {
-        let parameters: [Parameter<'_>; 2] = [(&digest, Type::BYTEA), (&now, Type::TIMESTAMPTZ)];
-        let rows = self.run(GET_BY_DIGEST, &parameters).await?;
+        let parameters: [Parameter<'_>; 2] =
+            [(&digests, Type::BYTEA_ARRAY), (&now, Type::TIMESTAMPTZ)];
+        let rows = self.run(GET_BY_DIGESTS, &parameters).await?;
         rows.first().map(key_from_row).transpose()
     }
 

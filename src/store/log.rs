@@ -233,7 +233,8 @@ fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
         Some(Kind::Quota) => changed.quotas.push(pair(subject, ' ').ok_or_else(wrong_pair)?),
         // nothing that decisions see; or a kind that a later version writes, whose migration says
         // whether this version may run beside it
-        Some(Kind::Environment | Kind::Catalogue | Kind::Template | Kind::Job) | None => {}
+        Some(Kind::Environment | Kind::Catalogue | Kind::Template | Kind::Job | Kind::Pepper)
+        | None => {}
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod key_row;
 mod keys;
 pub mod log;
 pub mod notices;
+pub mod peppers;
 pub mod quota;
 pub mod references;
 mod row;

@@ -3,10 +3,7 @@
 use ring::digest;
 use tokio_postgres::{Row, types::Type};
 
-use crate::{
-    model::secret::Pepper,
-    store::{Parameter, Store, error::StoreError, row::field},
-};
+use crate::store::{Parameter, Store, error::StoreError, row::field};
 
 /// One step of the schema.
 struct Migration {
@@ -19,7 +16,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "keys",
@@ -68,6 +65,13 @@ const MIGRATIONS: [Migration; 7] = [
         // older ones make no notices
         serves_from: 2,
     },
+    Migration {
+        version: 8,
+        name: "peppers",
+        sql: include_str!("migrations/0008_peppers.sql"),
+        // with one pepper all is as before; who brings a second one raises this (`store/peppers`)
+        serves_from: 2,
+    },
 ];
 
 /// Another starter may hold the lock while it migrates; one that vanished is not waited for. The
@@ -100,12 +104,6 @@ const APPLIED: &str = "-- schema.applied
 const RECORD: &str = "-- schema.record
     INSERT INTO keyward.migration (version, name, checksum, serves_from)
     VALUES ($1, $2, $3, $4)";
-
-const PEPPER_VERIFIER: &str = "-- schema.pepper_verifier
-    SELECT verifier FROM keyward.pepper";
-
-const SET_PEPPER_VERIFIER: &str = "-- schema.set_pepper_verifier
-    INSERT INTO keyward.pepper (verifier) VALUES ($1) ON CONFLICT DO NOTHING";
 
 /// What a migration run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,17 +154,6 @@ impl Store {
             )));
         }
         Ok(())
-    }
-
-    /// Refuses a pepper that the digests in the database are not keyed with. The first one that
-    /// asks settles it.
-    pub async fn recognise_pepper(&self, pepper: &Pepper) -> Result<(), StoreError> {
-        let verifier = pepper.verifier().to_vec();
-        self.run(SET_PEPPER_VERIFIER, &[(&verifier, Type::BYTEA)]).await?;
-        let rows = self.run(PEPPER_VERIFIER, &[]).await?;
-        let stored: Vec<u8> =
-            rows.first().map_or(Ok(Vec::new()), |row| field(row, "pepper", "verifier"))?;
-        if stored == verifier { Ok(()) } else { Err(StoreError::WrongPepper) }
     }
 }
 

@@ -29,7 +29,8 @@ const THINGS_MAX: usize = 10_000;
 /// The columns that a [`KeyRow`] is made of, in the order of [`KEY_TYPES`]. Labels of a form that we
 /// never write become text that cannot be read, so that they fail for their key and not for all; so
 /// do groups that are null, which must not count as none. Most keys have nothing in the columns that the
-/// CASE is about, and PostgreSQL sees that several times as quickly as it writes it down.
+/// CASE is about, and PostgreSQL sees that several times as quickly as it writes it down. Of peppers
+/// that are retired nothing is said: nobody needs to have them.
 macro_rules! key_row {
     () => {
         "SELECT id,
@@ -53,12 +54,18 @@ macro_rules! key_row {
                     ORDER BY label.key)
                 FROM jsonb_each_text(labels) AS label) END AS labels,
             standing = 'active' AS active, not_before_at, expire_at, digest, retiring_digest,
-            retiring_expire_at
+            retiring_expire_at,
+            CASE WHEN pepper = ANY (ARRAY(
+                    SELECT p.id FROM keyward.pepper AS p WHERE p.retired_at IS NOT NULL))
+                THEN NULL ELSE pepper END AS pepper,
+            CASE WHEN retiring_expire_at <= now() OR retiring_pepper = ANY (ARRAY(
+                    SELECT p.id FROM keyward.pepper AS p WHERE p.retired_at IS NOT NULL))
+                THEN NULL ELSE retiring_pepper END AS retiring_pepper
         FROM keyward.key WHERE deleted_at IS NULL"
     };
 }
 
-const KEY_TYPES: [Type; 9] = [
+const KEY_TYPES: [Type; 11] = [
     Type::UUID,
     Type::TEXT,
     Type::TEXT,
@@ -68,6 +75,8 @@ const KEY_TYPES: [Type; 9] = [
     Type::BYTEA,
     Type::BYTEA,
     Type::TIMESTAMPTZ,
+    Type::TEXT,
+    Type::TEXT,
 ];
 
 macro_rules! group_row {

@@ -19,6 +19,7 @@ use crate::{
         id::KeyId,
         key::Key,
         name::{DomainName, EnvironmentName},
+        pepper::PepperId,
         record::{Kind, ThingName},
         text::RequestId,
         time::Timestamp,
@@ -71,7 +72,8 @@ pub(super) const HEAD: &str = "-- write.head
 
 /// Nobody removes it, or gives it another tag, until the end.
 const ENVIRONMENT_TAG: &str = "-- write.environment_tag
-    SELECT tag FROM keyward.environment WHERE name = $1 FOR KEY SHARE";
+    SELECT tag, EXISTS (SELECT FROM keyward.pepper WHERE id = $2 AND retired_at IS NOT NULL) AS retired
+    FROM keyward.environment WHERE name = $1 FOR KEY SHARE";
 
 /// Waits for whoever else decides whether there is an admin, and not for who makes a key.
 const LOCK_DOMAIN: &str = "-- write.lock_domain
@@ -222,14 +224,20 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// What an environment puts into tokens; `None` if there is no such environment.
+    /// What an environment puts into tokens; `None` if there is no such environment. Refuses to make
+    /// any that would be digested with a retired pepper, since other replicas would not know them.
     pub async fn environment_tag(
         &self,
         name: &EnvironmentName,
+        pepper: PepperId,
     ) -> Result<Option<EnvironmentTag>, StoreError> {
-        let name: [Parameter<'_>; 1] = [(&name.as_str(), Type::TEXT)];
-        let row = self.tx.query_typed_opt(ENVIRONMENT_TAG, &name).await?;
+        let parameters: [Parameter<'_>; 2] =
+            [(&name.as_str(), Type::TEXT), (&pepper.to_string(), Type::TEXT)];
+        let row = self.tx.query_typed_opt(ENVIRONMENT_TAG, &parameters).await?;
         row.map(|row| {
+            if field(&row, "pepper", "retired")? {
+                return Err(StoreError::RetiredPepper { id: pepper });
+            }
             EnvironmentTag::parse(field(&row, "environment", "tag")?)
                 .map_err(|error| StoreError::corrupt("environment", "tag", error))
         })

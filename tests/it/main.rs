@@ -28,6 +28,7 @@ mod limits;
 mod limits_redis;
 mod listeners;
 mod notices;
+mod peppers;
 mod redis;
 mod scoping;
 mod self_service;

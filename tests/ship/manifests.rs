@@ -209,8 +209,17 @@ fn every_secret_that_is_named_is_required() {
             mounted.insert(word(volume, "/name").to_owned());
         }
     }
-    let others =
-        ["database", "database-tls", "notices", "notices-ca", "pepper", "redis", "redis-ca"];
+    let others = [
+        "database",
+        "database-tls",
+        "notices",
+        "notices-ca",
+        "other-pepper-0",
+        "other-pepper-1",
+        "pepper",
+        "redis",
+        "redis-ca",
+    ];
     let all = ["admin", "authorize", "http"]
         .iter()
         .flat_map(|listener| [format!("tls-{listener}"), format!("client-ca-{listener}")])
@@ -241,8 +250,9 @@ fn every_file_that_a_variable_names_is_mounted() {
             }
             for variable in items(container, "/env") {
                 let value = variable["value"].as_str().unwrap_or_default();
-                if value.starts_with("/etc/keyward/") {
-                    assert!(files.contains(value), "{place}: {value} is not among {files:?}");
+                // a list of files has commas
+                for file in value.split(',').filter(|file| file.starts_with("/etc/keyward/")) {
+                    assert!(files.contains(file), "{place}: {file} is not among {files:?}");
                     named += 1;
                 }
             }

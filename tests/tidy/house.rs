@@ -45,7 +45,7 @@ const fn free(place: &'static str) -> Room {
 }
 
 /// From the bottom up. A file belongs to the longest place that it is in.
-const HOUSE: [Room; 35] = [
+const HOUSE: [Room; 37] = [
     pure(
         "model",
         &[],
@@ -112,7 +112,13 @@ const HOUSE: [Room; 35] = [
         &["tokio", "tokio_util", "tracing"],
     ),
     pure("envoy", &["model"], &["saphyr_parser", "serde_json", "thiserror"]),
-    pure("authorize", &["model", "decide", "replica", "usage", "limiter"], &[]),
+    pure("rotation", &["model"], &[]),
+    room(
+        "rotation/flush",
+        &["model", "metrics", "replica", "store", "clock", "tasks", "telemetry"],
+        &["tokio", "tokio_util", "tracing"],
+    ),
+    pure("authorize", &["model", "decide", "replica", "usage", "limiter", "rotation"], &[]),
     pure(
         "proxy",
         &["model", "decide", "limiter", "authorize"],
@@ -136,6 +142,7 @@ const HOUSE: [Room; 35] = [
             "limiter",
             "journal",
             "notices",
+            "rotation",
             "metrics",
             "store",
             "authorize",
@@ -224,13 +231,14 @@ const HOUSE: [Room; 35] = [
 ];
 
 /// The tasks inside of pure rooms: nothing but what starts them names them.
-const TASKS: [&str; 6] = [
+const TASKS: [&str; 7] = [
     "replica/follow",
     "usage/flush",
     "limiter/flush",
     "journal/flush",
     "notices/deliver",
     "notices/census",
+    "rotation/flush",
 ];
 
 /// What waits, reads clocks, logs or talks to the world.

@@ -29,6 +29,11 @@
 - {name: KEYWARD_REQUIRE_DATABASE_URL, value: "true"}
 - {name: KEYWARD_NO_MIGRATE, value: {{ ne .Values.migrations.by "startup" | quote }}}
 - {name: KEYWARD_PEPPER_FILE, value: {{ $folder }}/pepper/pepper}
+{{- with .Values.pepper.others }}
+{{- $files := list }}
+{{- range $number, $other := . }}{{- $files = append $files (printf "%s/other-pepper-%d/pepper" $folder $number) }}{{- end }}
+- {name: KEYWARD_OTHER_PEPPER_FILES, value: {{ join "," $files | quote }}}
+{{- end }}
 {{- if .Values.redis.existingSecret }}
 - {name: REDIS_URL_FILE, value: {{ $folder }}/redis/url}
 {{- if .Values.redis.caSecret }}

@@ -27,6 +27,9 @@ http: 50053
 {{- define "keyward.volumes" -}}
 {{ include "keyward.databaseVolumes" . }}
 {{ include "keyward.secretVolume" (list "pepper" .Values.pepper.existingSecret .Values.pepper.key "pepper") }}
+{{- range $number, $other := .Values.pepper.others }}
+{{ include "keyward.secretVolume" (list (printf "other-pepper-%d" $number) $other.existingSecret $other.key "pepper") }}
+{{- end }}
 {{- if .Values.redis.existingSecret }}
 {{ include "keyward.secretVolume" (list "redis" .Values.redis.existingSecret .Values.redis.urlKey "url") }}
 {{- if .Values.redis.caSecret }}

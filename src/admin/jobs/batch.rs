@@ -118,7 +118,7 @@ impl Call {
         let facts = Cell::new(DomainFacts::default());
         let caller = Caller {
             key: id,
-            digest: key.secret.digest,
+            digests: vec![key.secret.digest],
             expire: settings.validity.end(),
             profile: Arc::new(Profile {
                 environment: key.environment,

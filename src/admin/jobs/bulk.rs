@@ -70,7 +70,7 @@ async fn sort_out<'a>(
     (domain, items): (&DomainName, &'a [Staged]),
     outcome: &mut Outcome,
 ) -> Result<(Vec<&'a Staged>, Vec<&'a Staged>), AdminError> {
-    let digests: Vec<Digest> = items.iter().map(|item| item.digest).collect();
+    let digests: Vec<Digest> = items.iter().flat_map(forms).collect();
     let mut known: HashSet<Digest> = tx.digests_present(&digests).await?.into_iter().collect();
     let ids: HashSet<&str> =
         items.iter().filter_map(|item| item.user.as_ref()).map(UserId::as_str).collect();
@@ -80,7 +80,7 @@ async fn sort_out<'a>(
     // most items of an import are given the same
     let mut verdicts: HashMap<String, Option<String>> = HashMap::new();
     for item in items {
-        if known.contains(&item.digest) {
+        if forms(item).any(|digest| known.contains(&digest)) {
             present.push(item);
             continue;
         }
@@ -98,13 +98,18 @@ async fn sort_out<'a>(
         };
         match verdict {
             None => {
-                known.insert(item.digest);
+                known.extend(forms(item));
                 fit.push(item);
             }
             Some(message) => outcome.fail(item.position, &item.display_name, &message),
         }
     }
     Ok((fit, present))
+}
+
+/// All forms in which a key may have the token of an item already.
+fn forms(item: &Staged) -> impl Iterator<Item = Digest> {
+    std::iter::once(item.digest).chain(item.other_digests.iter().copied())
 }
 
 /// All that says whether an item may be given what it is.

@@ -81,7 +81,11 @@ pub async fn begin_import(
             if tx.share::<Domain>(&name).await?.is_none() {
                 return Err(AdminError::invalid("options.domain", "must be a domain that exists"));
             }
-            if tx.environment_tag(&import.environment).await?.is_none() {
+            if tx
+                .environment_tag(&import.environment, admin.peppers.current().id())
+                .await?
+                .is_none()
+            {
                 let message = "must be an environment that exists";
                 return Err(AdminError::invalid("options.environment", message));
             }

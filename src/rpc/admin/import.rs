@@ -148,7 +148,7 @@ impl Arriving {
         }
         let reader = ItemReader {
             defaults: &self.options,
-            pepper: &self.admin.pepper,
+            peppers: &self.admin.peppers,
             brand: &self.admin.brand,
             now: self.call.now,
         };

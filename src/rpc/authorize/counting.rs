@@ -45,5 +45,6 @@ pub(super) const fn cause(not_ready: NotReady) -> Cause {
         NotReady::Loading => Cause::Loading,
         NotReady::Stale { .. } => Cause::Stale,
         NotReady::Behind { .. } => Cause::Behind,
+        NotReady::LacksPepper => Cause::Pepper,
     }
 }

@@ -12,8 +12,9 @@ use crate::{
         key::Validity,
         limit::Limits,
         name::EnvironmentName,
+        pepper::Peppers,
         permission::Grants,
-        secret::{Brand, Digest, Hint, Pepper, PresentedKey},
+        secret::{Brand, Hint, PresentedKey},
         text::{DisplayName, Prose, RequestId},
         time::Timestamp,
         user::UserId,
@@ -31,7 +32,7 @@ pub(in crate::rpc) struct ItemReader<'a> {
     /// What items get that say nothing of it.
     pub(in crate::rpc) defaults: &'a pb::ImportKeysOptions,
     /// What digests are keyed with.
-    pub(in crate::rpc) pepper: &'a Pepper,
+    pub(in crate::rpc) peppers: &'a Peppers,
     /// What our own tokens begin with.
     pub(in crate::rpc) brand: &'a Brand,
     /// When keys must not have expired yet.
@@ -143,11 +144,15 @@ impl ItemReader<'_> {
             violations.add("expire_time", "must lie in the future");
         }
         let validity = violations.check("expire_time", Validity::new(not_before, expire));
-        let (digest, hint) = secret?;
+        let (sha256, hint) = secret?;
+        let pepper = self.peppers.current();
+        let others = self.peppers.others().iter();
         Some(ImportItem {
             position,
             id,
-            digest,
+            digest: pepper.digest_of_sha256(&sha256),
+            pepper: pepper.id(),
+            other_digests: others.map(|other| other.digest_of_sha256(&sha256)).collect(),
             hint,
             display_name: display_name?,
             description: description?,
@@ -160,12 +165,12 @@ impl ItemReader<'_> {
         })
     }
 
-    /// What opens the key, and what lists show of it.
+    /// The SHA-256 of what opens the key, and what lists show of it.
     fn secret(
         &self,
         violations: &mut Violations,
         item: &pb::ImportKeyItem,
-    ) -> Option<(Digest, Hint)> {
+    ) -> Option<([u8; 32], Hint)> {
         match (item.sha256.as_slice(), item.token.as_str()) {
             ([], "") => {
                 violations.add("sha256", "or token is required");
@@ -175,7 +180,7 @@ impl ItemReader<'_> {
                 let hint = violations.check("hint", Hint::parse(&item.hint));
                 let sha256: Option<&[u8; 32]> = sha256.try_into().ok();
                 let sha256 = violations.check("sha256", sha256.ok_or("must be 32 bytes"));
-                Some((self.pepper.digest_of_sha256(sha256?), hint?))
+                Some((*sha256?, hint?))
             }
             ([], token) => {
                 if !item.hint.is_empty() {
@@ -183,7 +188,7 @@ impl ItemReader<'_> {
                 }
                 let presented = PresentedKey::parse(token, self.brand);
                 let presented = violations.check("token", presented)?;
-                Some((presented.digest(self.pepper), Hint::of_foreign(token)))
+                Some((presented.sha256(), Hint::of_foreign(token)))
             }
             (_, _) => {
                 violations.add("token", "must be absent with sha256");

@@ -10,6 +10,7 @@ use crate::{
     model::{
         caller::{Action, Noun, Right},
         id::KeyId,
+        pepper::PepperId,
         record::ThingName,
         secret::NoRandomness,
     },
@@ -24,7 +25,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable(io::Error::other("10.0.0.7 refused").into())
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Key,
     Kind::Domain,
     Kind::Environment,
@@ -36,6 +37,7 @@ const KINDS: [Kind; 11] = [
     Kind::Customer,
     Kind::Quota,
     Kind::Job,
+    Kind::Pepper,
 ];
 
 fn denials() -> Vec<(&'static str, Denial)> {
@@ -96,11 +98,22 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("constraint", admin(constraint.into())),
         ("discontinuity", admin(discontinuity.into())),
         ("schema", admin(schema.into())),
-        ("wrong pepper", admin(StoreError::WrongPepper.into())),
+        (
+            "missing pepper",
+            admin(
+                StoreError::MissingPepper { id: PepperId::of_verifier(&[1; 32]), secrets: 1 }
+                    .into(),
+            ),
+        ),
+        (
+            "retired pepper",
+            admin(StoreError::RetiredPepper { id: PepperId::of_verifier(&[1; 32]) }.into()),
+        ),
         ("old server", admin(old.into())),
         ("loading", not_ready(NotReady::Loading)),
         ("stale", not_ready(NotReady::Stale { age: Duration::from_secs(7) })),
         ("behind", not_ready(NotReady::Behind { reached: 7 })),
+        ("lacks pepper", not_ready(NotReady::LacksPepper)),
         ("draining", draining()),
         ("no key", unauthenticated(Reason::KeyMissing)),
         ("unknown admin", unauthenticated(Reason::KeyUnknown)),
@@ -164,11 +177,13 @@ fn every_error_has_its_code_and_reason() {
             "constraint: Internal INTERNAL",
             "discontinuity: Internal INTERNAL",
             "schema: Internal INTERNAL",
-            "wrong pepper: Internal INTERNAL",
+            "missing pepper: Internal INTERNAL",
+            "retired pepper: Internal INTERNAL",
             "old server: Internal INTERNAL",
             "loading: Unavailable REPLICA_NOT_READY retry",
             "stale: Unavailable REPLICA_STALE retry",
             "behind: Unavailable REVISION_NOT_REACHED retry",
+            "lacks pepper: Unavailable PEPPER_MISSING retry",
             "draining: Unavailable DRAINING retry",
             "no key: Unauthenticated KEY_MISSING",
             "unknown admin: Unauthenticated KEY_UNKNOWN",

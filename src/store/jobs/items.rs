@@ -18,6 +18,7 @@ use crate::{
         limit::Limits,
         list::KeyFilter,
         name::{DomainName, EnvironmentName, GroupName},
+        pepper::PepperId,
         permission::Grants,
         secret::{Digest, Hint},
         text::{DisplayName, Prose},
@@ -36,15 +37,17 @@ use crate::{
 };
 
 const STAGE: &str = "-- items.stage
-    COPY keyward.job_import (job_id, position, key_id, digest, hint, display_name, description,
+    COPY keyward.job_import (job_id, position, key_id, digest, pepper, other_digests, hint, display_name, description,
         permissions, labels, limits, user_id, groups, not_before_at, expire_at)
     FROM STDIN BINARY";
 
-const STAGE_TYPES: [Type; 14] = [
+const STAGE_TYPES: [Type; 16] = [
     Type::UUID,
     Type::INT8,
     Type::UUID,
     Type::BYTEA,
+    Type::TEXT,
+    Type::BYTEA_ARRAY,
     Type::TEXT,
     Type::TEXT,
     Type::TEXT,
@@ -58,7 +61,7 @@ const STAGE_TYPES: [Type; 14] = [
 ];
 
 const NEXT: &str = "-- items.next
-    SELECT position, key_id, digest, display_name, permissions, user_id, groups
+    SELECT position, key_id, digest, other_digests, display_name, permissions, user_id, groups
     FROM keyward.job_import WHERE job_id = $1 AND position > $2 ORDER BY position LIMIT $3";
 
 /// Whichever secret of a key they are of.
@@ -77,11 +80,11 @@ const MAKE: &str = "-- items.make
         RETURNING *
     )
     INSERT INTO keyward.key (id, domain, environment, display_name, description, permissions,
-        route_rules, labels, not_before_at, expire_at, standing, digest, hint, created_by,
+        route_rules, labels, not_before_at, expire_at, standing, digest, pepper, hint, created_by,
         created_at, updated_at, version, limits, user_uid, groups)
     SELECT item.key_id, $5, $6, item.display_name, item.description, item.permissions,
-        '{}', item.labels, item.not_before_at, item.expire_at, 'active', item.digest, item.hint,
-        $7, $8, $8, 1, item.limits,
+        '{}', item.labels, item.not_before_at, item.expire_at, 'active', item.digest,
+        item.pepper, item.hint, $7, $8, $8, 1, item.limits,
         (SELECT t.uid FROM keyward.domain_user AS t
             WHERE t.domain = $5 AND t.id = item.user_id AND t.deleted_at IS NULL),
         ARRAY(SELECT g.uid FROM keyward.permission_group AS g
@@ -121,6 +124,10 @@ pub struct ImportItem {
     pub id: KeyId,
     /// Its token.
     pub digest: Digest,
+    /// What that is keyed with.
+    pub pepper: PepperId,
+    /// The same token by other peppers.
+    pub other_digests: Vec<Digest>,
     /// What lists show of it.
     pub hint: Hint,
     /// For people.
@@ -150,6 +157,8 @@ pub struct Staged {
     pub id: KeyId,
     /// Its token.
     pub digest: Digest,
+    /// The same token by other peppers, by which a key may have it already.
+    pub other_digests: Vec<Digest>,
     /// For people.
     pub display_name: Box<str>,
     /// What it may do.
@@ -189,11 +198,14 @@ impl WriteTx<'_> {
             let groups: Vec<&str> = item.groups.iter().map(GroupName::as_str).collect();
             let user = item.user.as_ref().map(UserId::as_str);
             let labels = labels_json(&item.labels);
-            let row: [&(dyn ToSql + Sync); 14] = [
+            let pepper = item.pepper.to_string();
+            let row: [&(dyn ToSql + Sync); 16] = [
                 &job,
                 &item.position,
                 &item.id,
                 &item.digest,
+                &pepper,
+                &item.other_digests,
                 &item.hint.as_str(),
                 &item.display_name.as_str(),
                 &item.description.as_str(),
@@ -367,6 +379,7 @@ fn staged_from_row(row: &Row) -> Result<Staged, StoreError> {
         position: field(row, TABLE, "position")?,
         id: field(row, TABLE, "key_id")?,
         digest: field(row, TABLE, "digest")?,
+        other_digests: field(row, TABLE, "other_digests")?,
         display_name: field::<&str>(row, TABLE, "display_name")?.into(),
         grants: crate::store::things::grants(row, TABLE, "permissions")?,
         user: user.map_err(|error| StoreError::corrupt(TABLE, "user_id", error))?,

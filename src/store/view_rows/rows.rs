@@ -48,6 +48,7 @@ pub(super) fn key_row(row: &impl Columns) -> Result<KeyRow<'_>, StoreError> {
         expire: row.get(5, "expire_at")?,
         current: row.get(6, "digest")?,
         retiring: retiring.zip(row.get(8, "retiring_expire_at")?),
+        peppers: [row.get(9, "pepper")?, row.get(10, "retiring_pepper")?],
     })
 }
 

@@ -10,6 +10,7 @@ use crate::{
         job::{Job, JobId},
         key::Key,
         name::DomainName,
+        pepper::PepperId,
         record::Kind,
         time::Timestamp,
     },
@@ -63,6 +64,19 @@ impl WriteTx<'_> {
         let shown = serde_json::json!({ "made": ids.len(), "keys": ids });
         self.note_job((job.id, job.domain.as_ref()), None, Some(shown));
         self.together.extend(ids);
+    }
+
+    /// Notes what was done with a pepper, and keys that changed by it: one event tells of all of them.
+    pub(in crate::store) fn note_pepper(&mut self, id: PepperId, after: Json, keys: &[KeyId]) {
+        self.changed.push(Changed {
+            kind: Kind::Pepper,
+            subject: id.to_string(),
+            number: None,
+            domain: None,
+            before: None,
+            after: Some(after),
+        });
+        self.together.extend(keys.iter().map(ToString::to_string));
     }
 
     /// Ends with effect, and with a revision only if something has changed but how far a job is.

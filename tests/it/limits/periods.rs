@@ -57,6 +57,7 @@ fn key() -> KeyRef {
         expire: None,
         current,
         retiring: None,
+        peppers: [None; 2],
     };
     applier.put(&row).unwrap();
     replica.get(&current).unwrap()

@@ -20,7 +20,7 @@ async fn another_pepper_is_refused() {
     let other = "a pepper of 32 bytes and more that is another one";
     let mut serve = serve_on(&database, &[]);
     serve.env("KEYWARD_PEPPER", other);
-    let words = ["the pepper is not the one", "KEYWARD_PEPPER_FILE", "KEYWARD_PEPPER"];
+    let words = ["is needed and was not given: 1 token(s)", "KEYWARD_PEPPER_FILE"];
     run(serve).await.assert_refusal(1, &words);
     let mut bootstrap = program(&["bootstrap"]);
     bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", other);
@@ -140,7 +140,7 @@ async fn a_schema_is_only_made_by_who_may() {
     bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
     run(bootstrap).await.assert_refusal(1, &words);
 
-    for applied in ["version 7; 7 migration(s)", "version 7; 0 migration(s)"] {
+    for applied in ["version 8; 8 migration(s)", "version 8; 0 migration(s)"] {
         let ended = run(migrate(&database)).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.printed.contains(applied), "{ended:?}");

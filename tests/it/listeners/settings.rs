@@ -60,6 +60,7 @@ async fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         "KEYWARD_DATA_DIR",
         "KEYWARD_PEPPER",
         "KEYWARD_PEPPER_FILE",
+        "KEYWARD_OTHER_PEPPER_FILES",
         "PGBIN",
     ] {
         command.env(empty, "");

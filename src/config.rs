@@ -33,6 +33,7 @@ use self::{
     tls::TlsArgs,
 };
 use crate::{
+    cli::ClientCommand,
     limiter::shared::server::InvalidServer,
     model::{pepper::InvalidPeppers, secret::InvalidPepper},
     notices::signature::InvalidSecrets,
@@ -67,6 +68,9 @@ pub enum Command {
     /// Look through an Envoy configuration, or print one to begin with
     #[command(subcommand)]
     Envoy(EnvoyCommand),
+    /// What people do with a server that runs.
+    #[command(flatten)]
+    Client(ClientCommand),
 }
 
 /// Settings of `keyward serve`.

@@ -12,12 +12,14 @@
 //! - [`envoy`]: checks configurations of Envoy.
 //! - [`notices`]: who is told of keys that expire.
 //! - [`tls`]: certificates, and taking new ones.
+//! - [`cli`]: the command line for people, a client.
 //! - [`app`]: everything together, and [`config`], [`postgres`] (the private server), [`clock`],
 //!   [`tasks`], [`telemetry`].
 
 pub mod admin;
 pub mod app;
 pub mod authorize;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decide;

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 use keyward::{
     app::{
         self, commands,
         database::DatabaseError,
         envoy::{self, CheckError, Outcome},
     },
+    cli::{self, Described},
     config::{Cli, Command, InvalidSetting, LogArgs, ServeArgs},
     postgres::PostgresError,
     telemetry::{self, Levels, LogFormat, chain},
@@ -24,10 +25,15 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_NO_POSTGRES: u8 = 69;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or_else(|| {
+    let (cli, described) = read();
+    let command = cli.command.unwrap_or_else(|| {
         // without arguments, but with what the environment sets
         Command::Serve(Box::new(ServeArgs::parse_from(["keyward"])))
     });
+    let command = match command {
+        Command::Client(command) => return cli::run(&command, described),
+        command => command,
+    };
     let (log_level, log_format) = match &command {
         Command::Serve(args) => log_of(&args.log),
         Command::Migrate(args) => log_of(&args.log),
@@ -35,7 +41,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => log_of(args.log()),
         Command::Pepper(args) => log_of(args.log()),
         // says why it fails, and nothing else
-        Command::Envoy(_) => ("error", LogFormat::Text),
+        Command::Envoy(_) | Command::Client(_) => ("error", LogFormat::Text),
     };
     let levels = match telemetry::start(log_level, log_format) {
         Ok(levels) => levels,
@@ -51,6 +57,19 @@ fn main() -> ExitCode {
             exit_code(&failure)
         }
     }
+}
+
+/// The command line, and what of it was called.
+fn read() -> (Cli, Described) {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut path = Vec::new();
+    let mut rest = &matches;
+    while let Some((name, deeper)) = rest.subcommand() {
+        path.push(name.to_owned());
+        rest = deeper;
+    }
+    (cli, Described { root: Cli::command(), path })
 }
 
 fn exit_code(failure: &anyhow::Error) -> ExitCode {
@@ -74,6 +93,8 @@ fn run(command: &Command, levels: Levels) -> anyhow::Result<Outcome> {
         Command::Audit(args) => app::audit::audit(args)?,
         Command::Pepper(args) => app::peppers::pepper(args)?,
         Command::Envoy(command) => return envoy::run(command),
+        // ran and ended without logs
+        Command::Client(_) => {}
     }
     Ok(Outcome::Good)
 }

@@ -10,6 +10,9 @@ mod documents;
 #[path = "tidy/house.rs"]
 mod house;
 #[cfg(test)]
+#[path = "tidy/rooms.rs"]
+mod rooms;
+#[cfg(test)]
 #[path = "tidy/rules.rs"]
 mod rules;
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod support;
 mod access;
 mod admin;
 mod authorize;
+mod cli;
 mod decisions;
 mod delegation;
 mod envoy;

@@ -1,245 +1,12 @@
-//! The rooms: which other rooms and which crates each may name, and which of them are pure.
+//! Whether files name only what their rooms may name.
 
 use std::{collections::HashSet, fs, path::Path};
 
 use crate::{
+    rooms::{HOUSE, Names, Room, TASKS},
     rules::{Complaint, complaint},
     source::{Named, Source},
 };
-
-/// What a room may do.
-struct Room {
-    /// Its modules, joined by `/`.
-    place: &'static str,
-    /// Which other rooms it may name.
-    rooms: Names,
-    /// Which crates it may name.
-    crates: Names,
-    /// Whether it must do without I/O, clock, logger and waiting.
-    pure: bool,
-}
-
-enum Names {
-    Only(&'static [&'static str]),
-    All,
-}
-
-const fn pure(
-    place: &'static str,
-    rooms: &'static [&'static str],
-    crates: &'static [&'static str],
-) -> Room {
-    Room { pure: true, ..room(place, rooms, crates) }
-}
-
-const fn room(
-    place: &'static str,
-    rooms: &'static [&'static str],
-    crates: &'static [&'static str],
-) -> Room {
-    Room { place, rooms: Names::Only(rooms), crates: Names::Only(crates), pure: false }
-}
-
-const fn free(place: &'static str) -> Room {
-    Room { place, rooms: Names::All, crates: Names::All, pure: false }
-}
-
-/// From the bottom up. A file belongs to the longest place that it is in.
-const HOUSE: [Room; 37] = [
-    pure(
-        "model",
-        &[],
-        &["ring", "hmac", "sha2", "thiserror", "zeroize", "crc32fast", "arc_swap", "ipnet"],
-    ),
-    pure("decide", &["model"], &[]),
-    pure("metrics", &["model", "decide"], &[]),
-    pure("replica", &["model"], &["papaya", "arc_swap", "triomphe"]),
-    pure("usage", &["model"], &[]),
-    room(
-        "store",
-        &["model", "telemetry", "tls"],
-        &[
-            "tokio_postgres",
-            "deadpool_postgres",
-            "tokio",
-            "bytes",
-            "futures_util",
-            "serde_json",
-            "thiserror",
-            "ring", // the checksums of migrations, and channel binding
-            "rustls",
-            "tokio_rustls",
-        ],
-    ),
-    room("replica/reading", &["model", "store", "telemetry"], &["tracing"]),
-    room(
-        "replica/follow",
-        &["model", "metrics", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    room(
-        "usage/flush",
-        &["model", "metrics", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    pure("limiter", &["model", "decide"], &["thiserror", "smallvec"]),
-    room(
-        "limiter/flush",
-        &["model", "metrics", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    room(
-        "limiter/shared",
-        &["model", "metrics", "clock", "tasks", "telemetry"],
-        &["redis", "arc_swap", "thiserror", "tokio", "tokio_util", "tracing"],
-    ),
-    pure("journal", &["model"], &[]),
-    room("journal/tail", &["model"], &["thiserror", "tokio"]),
-    room(
-        "journal/flush",
-        &["model", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    pure("notices", &["model"], &["base64", "humantime", "ring", "serde_json", "thiserror"]),
-    room(
-        "notices/deliver",
-        &["model", "metrics", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    room(
-        "notices/census",
-        &["metrics", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    pure("envoy", &["model"], &["saphyr_parser", "serde_json", "thiserror"]),
-    pure("rotation", &["model"], &[]),
-    room(
-        "rotation/flush",
-        &["model", "metrics", "replica", "store", "clock", "tasks", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    pure("authorize", &["model", "decide", "replica", "usage", "limiter", "rotation"], &[]),
-    pure(
-        "proxy",
-        &["model", "decide", "limiter", "authorize"],
-        &["base64", "serde_json", "smallvec", "thiserror"],
-    ),
-    room("admin", &["model", "store", "telemetry"], &["thiserror", "ring", "tracing"]),
-    room("admin/noting", &["store", "telemetry"], &["tokio", "tokio_util", "tracing"]),
-    room(
-        "admin/jobs/runner",
-        &["model", "metrics", "store", "clock", "telemetry"],
-        &["tokio", "tokio_util", "tracing"],
-    ),
-    room("admin/explain", &["model", "store", "decide", "replica"], &[]),
-    room(
-        "rpc",
-        &[
-            "model",
-            "decide",
-            "replica",
-            "usage",
-            "limiter",
-            "journal",
-            "notices",
-            "rotation",
-            "metrics",
-            "store",
-            "authorize",
-            "proxy",
-            "admin",
-            "clock",
-            "tasks",
-            "telemetry",
-            "tls",
-        ],
-        &[
-            "tonic",
-            "tonic_prost",
-            "tonic_types",
-            "tonic_health",
-            "tonic_reflection",
-            "prost",
-            "prost_types",
-            "h2",
-            "http",
-            "http_body",
-            "http_body_util",
-            "hyper",
-            "hyper_util",
-            "serde_json", // what audit events show
-            "smallvec",
-            "ipnet",
-            "bytes",
-            "ring",
-            "tokio",
-            "tokio_stream",
-            "tokio_util",
-            "socket2",
-            "base64",
-            "crc32fast",
-            "futures_util",
-            "rustls",
-            "tokio_rustls",
-            "thiserror",
-            "tracing",
-        ],
-    ),
-    room(
-        "tls",
-        &["model", "clock", "telemetry"],
-        &[
-            "rustls",
-            "rustls_native_certs",
-            "ring",
-            "x509_cert",
-            "humantime",
-            "zeroize",
-            "arc_swap",
-            "thiserror",
-            "tokio",
-            "tokio_util",
-            "tracing",
-        ],
-    ),
-    free("app"),
-    free("main"),
-    room("lib", &[], &[]),
-    room(
-        "config",
-        &["model", "limiter", "journal", "notices", "proxy", "envoy", "telemetry", "tls"],
-        // the last four: the form of URLs
-        &[
-            "clap",
-            "thiserror",
-            "humantime",
-            "rustix",
-            "tokio_postgres",
-            "percent_encoding",
-            "tonic",
-            "http",
-        ],
-    ),
-    room("clock", &["model"], &["rustix"]),
-    room("tasks", &["telemetry"], &["tokio", "tokio_util", "tracing"]),
-    room(
-        "telemetry",
-        &["model", "clock"],
-        &["thiserror", "tracing", "tracing_subscriber", "clap", "tokio"],
-    ),
-    room("postgres", &["clock"], &["rustix", "thiserror"]),
-];
-
-/// The tasks inside of pure rooms: nothing but what starts them names them.
-const TASKS: [&str; 7] = [
-    "replica/follow",
-    "usage/flush",
-    "limiter/flush",
-    "journal/flush",
-    "notices/deliver",
-    "notices/census",
-    "rotation/flush",
-];
 
 /// What waits, reads clocks, logs or talks to the world.
 const IMPURE_WORDS: [&str; 14] = [
@@ -389,7 +156,7 @@ pub(crate) fn names(source: &Source) -> Vec<Complaint> {
     }
     let Some(room) = room_of(&source.module()) else {
         let what =
-            "no row of HOUSE has this room; add one to tests/tidy/house.rs and to the design";
+            "no row of HOUSE has this room; add one to tests/tidy/rooms.rs and to the design";
         return vec![complaint(source, 0, what)];
     };
     let named = source.named();
@@ -427,7 +194,8 @@ fn wrong_room(source: &Source, room: &Room, path: &[String]) -> Option<String> {
             "only app and cli name the task {task}; move what is shared out of it"
         ));
     }
-    if module.first() == Some(other) || others.contains(&other.as_str()) {
+    // a row may have a whole room, or one thing of it
+    if module.first() == Some(other) || others.iter().any(|named| is_in(path, named)) {
         return None;
     }
     Some(format!(

@@ -1,8 +1,9 @@
 //! The program as a command that ends by itself.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
 };
 
 use super::{KEYWARD, eventually};
@@ -48,20 +49,39 @@ impl Ended {
 
 /// Runs a command to its end, which must come by itself.
 pub(crate) async fn run(mut command: Command) -> Ended {
-    let pipes = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null());
+    end_of(command, |_| {}).await
+}
+
+/// The same with a text on standard input, which must fit into a pipe.
+pub(crate) async fn run_fed(mut command: Command, input: &str) -> Ended {
+    command.stdin(Stdio::piped());
+    // who does not read it may have ended
+    let feed = |child: &mut Child| drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    end_of(command, feed).await
+}
+
+async fn end_of(mut command: Command, begin: impl FnOnce(&mut Child)) -> Ended {
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running(pipes.spawn().unwrap());
+    begin(&mut running.0);
+    let (printed, complained) = (all(running.0.stdout.take()), all(running.0.stderr.take()));
     let status = eventually("the command ends", async || running.0.try_wait().unwrap()).await;
     Ended {
         code: status.code().unwrap_or(-1),
-        printed: all(running.0.stdout.take()),
-        complained: all(running.0.stderr.take()),
+        printed: printed.join().unwrap(),
+        complained: complained.join().unwrap(),
     }
 }
 
-fn all(pipe: Option<impl Read>) -> String {
-    let mut text = String::new();
-    pipe.unwrap().read_to_string(&mut text).unwrap();
-    text
+/// Reads while the command runs, since a pipe does not hold much.
+fn all(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    let mut pipe = pipe.unwrap();
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 struct Running(Child);

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 mod client;
+mod command_line;
 mod database;
 mod files;
 mod listeners;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod database_url;
 pub mod decisions;
+pub mod doctor;
 pub mod envoy;
 pub mod jobs;
 pub mod limits;
@@ -22,6 +23,7 @@ use self::{
     audit::AuditArgs,
     database_url::{DatabaseUrl, InvalidUrl},
     decisions::DecisionArgs,
+    doctor::DoctorArgs,
     envoy::EnvoyCommand,
     jobs::JobArgs,
     limits::LimitArgs,
@@ -61,10 +63,14 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Make another root admin key, for when the first is lost, and print its token
     Bootstrap(BootstrapArgs),
-    /// Check or print the record of what was done
+    /// List, check or print the record of what was done
     Audit(Box<AuditArgs>),
     /// Show the secrets that stored keys are digested with, or end the use of one
     Pepper(PepperArgs),
+    /// Look at a server's set-up by its own settings, and say what is wrong and what to do; changes nothing
+    #[command(after_help = "Example, where the server runs: keyward doctor\n\n\
+        Exit status: 0 all is well enough, 1 something fails")]
+    Doctor(Box<DoctorArgs>),
     /// Look through an Envoy configuration, or print one to begin with
     #[command(subcommand)]
     Envoy(EnvoyCommand),

@@ -7,6 +7,7 @@ use keyward::{
     app::{
         self, commands,
         database::DatabaseError,
+        doctor,
         envoy::{self, CheckError, Outcome},
     },
     cli::{self, Described},
@@ -32,16 +33,23 @@ fn main() -> ExitCode {
     });
     let command = match command {
         Command::Client(command) => return cli::run(&command, described),
+        Command::Audit(args) => match args.question() {
+            Ok(Some(command)) => return cli::run(&command, described),
+            Ok(None) => Command::Audit(args),
+            Err(invalid) => {
+                Cli::command().error(ErrorKind::ArgumentConflict, chain(&invalid)).exit();
+            }
+        },
         command => command,
     };
     let (log_level, log_format) = match &command {
         Command::Serve(args) => log_of(&args.log),
         Command::Migrate(args) => log_of(&args.log),
         Command::Bootstrap(args) => log_of(&args.log),
-        Command::Audit(args) => log_of(args.log()),
+        Command::Audit(args) => args.log().map_or(("error", LogFormat::Text), log_of),
         Command::Pepper(args) => log_of(args.log()),
         // says why it fails, and nothing else
-        Command::Envoy(_) | Command::Client(_) => ("error", LogFormat::Text),
+        Command::Doctor(_) | Command::Envoy(_) | Command::Client(_) => ("error", LogFormat::Text),
     };
     let levels = match telemetry::start(log_level, log_format) {
         Ok(levels) => levels,
@@ -92,6 +100,7 @@ fn run(command: &Command, levels: Levels) -> anyhow::Result<Outcome> {
         Command::Bootstrap(args) => commands::bootstrap(args)?,
         Command::Audit(args) => app::audit::audit(args)?,
         Command::Pepper(args) => app::peppers::pepper(args)?,
+        Command::Doctor(args) => return doctor::doctor(args),
         Command::Envoy(command) => return envoy::run(command),
         // ran and ended without logs
         Command::Client(_) => {}

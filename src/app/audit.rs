@@ -1,4 +1,4 @@
-//! `keyward audit`: the audit, read from the database itself, without a service.
+//! `keyward audit verify` and `export` as they read the database itself, without a server.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -10,7 +10,8 @@ use crate::{
         banner,
         commands::{run_with_store, shown},
     },
-    config::audit::{AuditArgs, AuditCommand, RevisionArgs, VerifyArgs},
+    cli::audit::RevisionArgs,
+    config::audit::{AuditArgs, AuditCommand, VerifyArgs},
     model::{
         audit::{AuditFilter, AuditOrder, AuditPageRequest, Revisions},
         chain::KnownSeal,
@@ -28,6 +29,8 @@ use crate::{
 /// Runs `keyward audit`.
 pub fn audit(args: &AuditArgs) -> anyhow::Result<()> {
     match &args.command {
+        // a server is asked
+        AuditCommand::List(_) => Ok(()),
         AuditCommand::Verify(args) => {
             run_with_store(&args.database, async |store| verify(store, args).await)
         }

@@ -225,7 +225,7 @@ fn attach_or_start(
 }
 
 /// The current pepper and the others.
-fn together(
+pub(super) fn together(
     current: Option<Pepper>,
     others: Vec<Pepper>,
 ) -> Result<Option<Arc<Peppers>>, InvalidSetting> {
@@ -241,6 +241,16 @@ fn warn_if_open(path: &Path) {
     if open {
         warn!(path = %path.display(), "all users of this machine may read this pepper; chmod 0600 it");
     }
+}
+
+/// Those of the private server's folder, which must be there, and these.
+pub(super) fn peppers_in(
+    folder: &Path,
+    mut others: Vec<Pepper>,
+) -> Result<Option<Arc<Peppers>>, DatabaseError> {
+    let current = pepper_in(folder, Lifetime::Command)?;
+    others.extend(other_peppers_in(folder)?);
+    Ok(together(Some(current), others)?)
 }
 
 /// The other peppers in the private server's folder: `pepper.` and anything after it.

@@ -9,6 +9,7 @@ pub mod banner;
 mod collector;
 pub mod commands;
 pub mod database;
+pub mod doctor;
 pub mod envoy;
 mod levels;
 pub mod meters;

@@ -8,19 +8,27 @@
 //! in `on_server`, a line in [`output::messages`] for each message that it shows, and lists of
 //! [`output::Field`] that say how people see them. [`session::Session`] sends the calls.
 
+pub mod access;
 pub mod args;
+pub mod audit;
 pub mod authorize;
 pub mod completions;
 pub mod connection;
 pub mod contexts;
+pub mod decisions;
 pub mod error;
+pub mod jobs;
 pub mod keys;
+pub mod limits;
 pub mod login;
 pub mod output;
+pub mod pages;
 pub mod problem;
 pub mod prompt;
 pub mod read;
+pub mod server;
 pub mod session;
+pub mod usage;
 
 use std::{future::Future, process::ExitCode};
 
@@ -29,11 +37,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::{
     args::{Common, On},
+    audit::AuditQuestion,
     authorize::AuthorizeArgs,
     completions::CompletionsArgs,
     error::CliError,
     keys::KeysCommand,
     login::{ContextsCommand, LoginArgs, LogoutArgs},
+    server::ServerCommand,
     session::Session,
 };
 
@@ -57,6 +67,12 @@ pub enum ClientCommand {
     /// Make, look at, change and end API keys
     #[command(after_help = EXIT_CODES)]
     Keys(On<KeysCommand>),
+    /// What `keyward audit` asks a server; it reads databases, too, and is told apart elsewhere.
+    #[command(skip)]
+    Audit(Box<AuditQuestion>),
+    /// What else a server is asked.
+    #[command(flatten)]
+    Server(ServerCommand),
     /// Try a decision: may a key do something? Nothing is counted or taken from limits
     #[command(after_help = EXIT_CODES)]
     Authorize(Box<AuthorizeArgs>),
@@ -80,6 +96,8 @@ pub enum Ending {
     Done,
     /// What was asked about is denied.
     Denied,
+    /// Ctrl-C ended what goes on until then.
+    Interrupted,
 }
 
 /// Runs one command to its end.
@@ -87,6 +105,7 @@ pub fn run(command: &ClientCommand, mut described: Described) -> ExitCode {
     match dispatch(command, &mut described) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Denied) => ExitCode::FAILURE,
+        Ok(Ending::Interrupted) => ExitCode::from(CliError::Interrupted.exit_code()),
         Err(error) => {
             problem::tell(&error, &described);
             ExitCode::from(error.exit_code())
@@ -101,6 +120,11 @@ fn dispatch(command: &ClientCommand, described: &mut Described) -> Result<Ending
         ClientCommand::Contexts(command) => login::contexts(command).map(done),
         ClientCommand::Completions(args) => completions::print(args, &mut described.root).map(done),
         ClientCommand::Keys(_) | ClientCommand::Authorize(_) => on_server(command),
+        ClientCommand::Audit(question) => {
+            let subject = &question.subject;
+            with_session(&question.common, async |session| audit::run(session, subject).await)
+        }
+        ClientCommand::Server(command) => server::run(command),
     }
 }
 
@@ -116,6 +140,8 @@ fn on_server(command: &ClientCommand) -> Result<Ending, CliError> {
         ClientCommand::Login(_)
         | ClientCommand::Logout(_)
         | ClientCommand::Contexts(_)
+        | ClientCommand::Audit(_)
+        | ClientCommand::Server(_)
         | ClientCommand::Completions(_) => Ok(Ending::Done),
     }
 }

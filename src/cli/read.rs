@@ -91,6 +91,16 @@ pub fn instant(text: &str) -> Result<Timestamp, String> {
     then.and_then(stamp).ok_or_else(|| FORM.to_owned())
 }
 
+/// An instant that is over: a date, or how long ago: `7d`, `90m`.
+pub fn past(text: &str) -> Result<Timestamp, String> {
+    let Ok(span) = humantime::parse_duration(text) else {
+        return instant(text).map_err(|form| form.replace("from now", "before now"));
+    };
+    let now = u64::try_from(clock::wall().micros()).unwrap_or_default();
+    let then = Duration::from_micros(now).checked_sub(span);
+    then.and_then(stamp).ok_or_else(|| "must be a time since 1970".to_owned())
+}
+
 fn stamp(since_1970: Duration) -> Option<Timestamp> {
     let nanos = i32::try_from(since_1970.subsec_nanos()).ok()?;
     Some(Timestamp { seconds: i64::try_from(since_1970.as_secs()).ok()?, nanos })
@@ -146,6 +156,16 @@ mod tests {
         for text in ["", "tomorrow", "-1d", "2026-13-01", "1969-01-01"] {
             assert!(instant(text).unwrap_err().contains("2026-12-31"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_past_instant_is_a_date_or_a_time_before_now() {
+        assert_eq!(past("1970-01-02"), Ok(Timestamp { seconds: 86_400, nanos: 0 }));
+        let now = clock::wall().micros() / 1_000_000;
+        let then = past("7d").unwrap().seconds;
+        assert!((now - then - 7 * 86_400).abs() <= 60, "{then} {now}");
+        assert!(past("yesterday").unwrap_err().contains("before now"));
+        assert!(past("100y").is_err());
     }
 
     #[test]

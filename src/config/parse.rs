@@ -13,6 +13,13 @@ use super::InvalidSetting;
 #[derive(Clone)]
 pub struct Hidden(String);
 
+impl Hidden {
+    /// Whether there is nothing in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl From<String> for Hidden {
     fn from(text: String) -> Self {
         Self(text)

@@ -7,6 +7,7 @@
 pub mod audit;
 mod census;
 pub mod decisions;
+pub mod diagnosis;
 pub mod error;
 mod explained;
 pub mod jobs;

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The columns of a list.
-pub(super) const COLUMNS: [Field<Key>; 13] = [
+pub(in crate::cli) const COLUMNS: [Field<Key>; 13] = [
     Field { name: "Id", cell: |key, _| Cell::text(&key.id), fit: Fit::Whole },
     Field { name: "Name", cell: |key, _| Cell::text(&key.display_name), fit: Fit::Cut },
     Field { name: "State", cell: |key, _| state(key), fit: Fit::Whole },
@@ -159,7 +159,8 @@ pub fn limits(limits: &[Limit]) -> Cell {
     Cell::list(&limits.iter().map(limit).collect::<Vec<_>>())
 }
 
-fn limit(limit: &Limit) -> String {
+/// A limit as it is written on the command line.
+pub fn limit(limit: &Limit) -> String {
     let Limit { name, kind } = limit;
     match kind {
         Some(Kind::Rate(rate)) => {

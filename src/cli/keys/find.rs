@@ -12,7 +12,7 @@ const TOLD_MAX: usize = 5;
 
 /// Whether deleted keys are found by their names, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Among {
+pub(in crate::cli) enum Among {
     /// They are not.
     Present,
     /// Only they are.
@@ -25,7 +25,11 @@ pub(super) async fn show(session: &Session, named: &Named) -> Result<(), CliErro
 }
 
 /// The key as it is now.
-pub(super) async fn key(session: &Session, named: &Named, among: Among) -> Result<Key, CliError> {
+pub(in crate::cli) async fn key(
+    session: &Session,
+    named: &Named,
+    among: Among,
+) -> Result<Key, CliError> {
     if !is_id(&named.id) {
         return by_name(session, &named.id, among).await;
     }
@@ -36,7 +40,11 @@ pub(super) async fn key(session: &Session, named: &Named, among: Among) -> Resul
 }
 
 /// The id of a key; only a name is looked up.
-pub(super) async fn id(session: &Session, named: &Named, among: Among) -> Result<String, CliError> {
+pub(in crate::cli) async fn id(
+    session: &Session,
+    named: &Named,
+    among: Among,
+) -> Result<String, CliError> {
     if is_id(&named.id) {
         return Ok(named.id.clone());
     }

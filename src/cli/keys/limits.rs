@@ -9,7 +9,7 @@ const QUOTA: &str =
 const CONCURRENCY: &str = "must be NAME=NUMBER, such as exports=5";
 
 /// `api=100/1m+20`: so many in a time, and how many at once.
-pub(super) fn rate(text: &str) -> Result<Limit, String> {
+pub(in crate::cli) fn rate(text: &str) -> Result<Limit, String> {
     let (name, rest) = text.split_once('=').ok_or(RATE)?;
     let (limit, rest) = rest.split_once('/').ok_or(RATE)?;
     let (period, burst) = rest.split_once('+').map_or((rest, None), |(a, b)| (a, Some(b)));
@@ -20,7 +20,7 @@ pub(super) fn rate(text: &str) -> Result<Limit, String> {
 }
 
 /// `calls=10000/month`: so many in a period of the calendar.
-pub(super) fn quota(text: &str) -> Result<Limit, String> {
+pub(in crate::cli) fn quota(text: &str) -> Result<Limit, String> {
     let (name, rest) = text.split_once('=').ok_or(QUOTA)?;
     let (limit, period) = rest.split_once('/').ok_or(QUOTA)?;
     let limit = number(limit).ok_or(QUOTA)?;
@@ -34,7 +34,7 @@ pub(super) fn quota(text: &str) -> Result<Limit, String> {
 }
 
 /// `exports=5`: so many at a time.
-pub(super) fn concurrency(text: &str) -> Result<Limit, String> {
+pub(in crate::cli) fn concurrency(text: &str) -> Result<Limit, String> {
     let (name, limit) = text.split_once('=').ok_or(CONCURRENCY)?;
     let limit = number(limit).ok_or(CONCURRENCY)?;
     let kind = Kind::Concurrency(ConcurrencyLimit { limit });

@@ -7,7 +7,7 @@ pub mod export;
 pub mod fields;
 pub mod find;
 pub mod import;
-mod limits;
+pub(super) mod limits;
 pub mod list;
 pub mod settings;
 pub mod update;

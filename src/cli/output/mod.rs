@@ -245,6 +245,11 @@ impl Output {
         }
     }
 
+    /// How many characters a line may have: none of it counts where there is no terminal.
+    pub fn line_width(&self) -> Option<usize> {
+        (self.is_terminal && self.room == Room::There).then(width)
+    }
+
     /// Prints what was asked for, as it is.
     pub fn print(&self, text: &str) -> Result<(), CliError> {
         let mut out = io::stdout().lock();

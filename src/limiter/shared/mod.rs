@@ -2,6 +2,7 @@
 //! in the background in mode `fast`.
 
 mod command;
+pub mod inspect;
 mod link;
 mod push;
 pub mod server;

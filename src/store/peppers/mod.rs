@@ -4,7 +4,7 @@
 pub mod retire;
 pub mod upgrade;
 
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{Row, Transaction, types::Type};
 
 use crate::{
     model::{
@@ -105,27 +105,11 @@ impl Store {
         let mut session = self.session().await?;
         let tx = session.begin(BOUNDS).await?;
         tx.query_typed(LOCK, &[]).await?;
-        let known = known(&tx.query_typed(ALL, &[]).await?)?;
-        let lacking: Vec<&KnownPepper> = known
-            .iter()
-            .filter(|known| known.retire_time.is_none() && !is_among(known.id, peppers))
-            .collect();
-        if !lacking.is_empty() {
-            // reads all keys, so only where something may be wrong
-            let uses = uses(&tx.query_typed(COUNT, &[]).await?)?;
-            for known in lacking {
-                let found = uses.iter().find(|found| found.id == known.id);
-                let secrets = found.map_or(0, |found| found.secrets);
-                if secrets > 0 || known.is_target {
-                    return Err(StoreError::MissingPepper { id: known.id, secrets });
-                }
-            }
-        }
+        let known = known_unless_refused(&tx, peppers).await?;
         let mut rows = known.len();
         let mut retired = Vec::new();
         for pepper in peppers.all() {
             if let Some(known) = known.iter().find(|known| known.id == pepper.id()) {
-                check(known, pepper, peppers)?;
                 retired.extend(known.retire_time.map(|_| known.id));
             } else {
                 let verifier = pepper.verifier().to_vec();
@@ -141,6 +125,14 @@ impl Store {
         }
         tx.commit().await?;
         Ok(retired)
+    }
+
+    /// Refuses peppers as [`Self::recognise_peppers`] does, and adds none. Says whether the database knows
+    /// any yet.
+    pub async fn check_peppers(&self, peppers: &Peppers) -> Result<bool, StoreError> {
+        let mut session = self.session().await?;
+        let tx = session.begin(BOUNDS).await?;
+        Ok(!known_unless_refused(&tx, peppers).await?.is_empty())
     }
 
     /// Says which peppers this process has, and with which it makes digests; returns all that the
@@ -170,6 +162,35 @@ impl Store {
     pub async fn pepper_uses(&self) -> Result<Vec<PepperUse>, StoreError> {
         uses(&self.run(COUNT, &[]).await?)
     }
+}
+
+/// All peppers that the database knows, unless these must not serve it.
+async fn known_unless_refused(
+    tx: &Transaction<'_>,
+    peppers: &Peppers,
+) -> Result<Vec<KnownPepper>, StoreError> {
+    let known = known(&tx.query_typed(ALL, &[]).await?)?;
+    let lacking: Vec<&KnownPepper> = known
+        .iter()
+        .filter(|known| known.retire_time.is_none() && !is_among(known.id, peppers))
+        .collect();
+    if !lacking.is_empty() {
+        // reads all keys, so only where something may be wrong
+        let uses = uses(&tx.query_typed(COUNT, &[]).await?)?;
+        for known in lacking {
+            let found = uses.iter().find(|found| found.id == known.id);
+            let secrets = found.map_or(0, |found| found.secrets);
+            if secrets > 0 || known.is_target {
+                return Err(StoreError::MissingPepper { id: known.id, secrets });
+            }
+        }
+    }
+    for pepper in peppers.all() {
+        if let Some(known) = known.iter().find(|known| known.id == pepper.id()) {
+            check(known, pepper, peppers)?;
+        }
+    }
+    Ok(known)
 }
 
 fn is_among(id: PepperId, peppers: &Peppers) -> bool {

@@ -1,8 +1,13 @@
 //! The command line: the real program against a real server.
 
+mod asked;
 mod contexts;
+mod doctor;
+mod each;
 mod import;
+mod insight;
 mod keys;
+mod nouns;
 mod refused;
 mod shown;
 mod terminal;

@@ -18,10 +18,10 @@ use serde_json::json;
 use super::User;
 use crate::support::{eventually, operator::Site};
 
-const CTRL_C: &str = "\x03";
+pub(super) const CTRL_C: &str = "\x03";
 
 /// A program at a terminal of its own.
-struct Terminal {
+pub(super) struct Terminal {
     child: Child,
     keyboard: File,
     screen: Arc<Mutex<String>>,
@@ -29,7 +29,7 @@ struct Terminal {
 
 impl Terminal {
     /// Starts a program at a terminal of 80 columns.
-    fn start(command: &Command) -> Self {
+    pub(super) fn start(command: &Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -57,15 +57,15 @@ impl Terminal {
         Self { child, keyboard: master.into(), screen }
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         self.screen.lock().unwrap().clone()
     }
 
-    async fn until(&self, text: &str) {
+    pub(super) async fn until(&self, text: &str) {
         eventually(text, async || self.shown().contains(text).then_some(())).await;
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
@@ -73,7 +73,7 @@ impl Terminal {
         tcgetattr(&self.keyboard).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    pub(super) async fn ended(&mut self) -> ExitStatus {
         eventually("the command ends", async || self.child.try_wait().unwrap()).await
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod authority;
 mod client;
 mod command_line;
 mod database;
+mod doctor;
 mod files;
 mod listeners;
 mod postgres;

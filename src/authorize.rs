@@ -1,6 +1,8 @@
 //! The hot path, whole: lease, digest, look-up, decision, limits, record. No await, no I/O, and no lock
 //! that is held for more than a few instructions.
 
+mod seek;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
@@ -10,17 +12,18 @@ use crate::{
     },
     limiter::{Applicable, Charge, Due, Limiter, Take, Verdict, Wish, failures::Source},
     model::{
-        pepper::{PEPPERS_MAX, Peppers, Upgrade},
+        pepper::Peppers,
         reservation::ReservationId,
-        secret::{Brand, Digest, Presented, PresentedKey},
+        secret::{Brand, Presented},
         time::{Now, Timestamp},
         usage::DenialClass,
         view::KeyView,
     },
-    replica::{KeyRef, Knowledge, Replica, TOGETHER, lease::NotReady},
+    replica::{CustomerView, KeyRef, Knowledge, Replica, TOGETHER, lease::NotReady},
     rotation::Upgrades,
-    usage::Ledger,
+    usage::{Ledger, Occasion},
 };
+use seek::{Sought, SoughtKey, find_by_others, seek};
 
 /// What every decision needs.
 #[derive(Debug)]
@@ -76,7 +79,16 @@ pub struct Outcome {
     pub reservation: Option<(ReservationId, Timestamp)>,
     /// What is still to be asked of limits, of all replicas together: then [`conclude`] makes this
     /// the answer.
-    pub due: Option<Box<Due>>,
+    pub due: Option<Box<Open>>,
+}
+
+/// A decision that limits have still to be asked for.
+#[derive(Debug)]
+pub struct Open {
+    /// What they are to be asked.
+    pub due: Due,
+    /// What is noted when they have answered.
+    pub occasion: Occasion,
 }
 
 /// One question about one key.
@@ -141,79 +153,6 @@ pub fn authorize_together(
     }
 }
 
-/// What is to be looked up for a question.
-struct Sought {
-    knowledge: Knowledge,
-    throttled: Option<Duration>,
-    key: SoughtKey,
-}
-
-enum SoughtKey {
-    Missing,
-    Malformed,
-    Several,
-    Throttled,
-    Digest(SoughtDigest),
-}
-
-/// A token by the current pepper, and what its digests by others are made of.
-#[derive(Clone, Copy)]
-struct SoughtDigest {
-    current: Digest,
-    sha256: [u8; 32],
-}
-
-impl Sought {
-    fn digest(&self) -> Option<Digest> {
-        match self.key {
-            SoughtKey::Digest(sought) => Some(sought.current),
-            SoughtKey::Missing
-            | SoughtKey::Malformed
-            | SoughtKey::Several
-            | SoughtKey::Throttled => None,
-        }
-    }
-}
-
-fn seek(hot: &Hot, presented: Presented<'_>, terms: &Terms) -> Result<Sought, NotReady> {
-    let Terms { now, revision_min, source, .. } = terms;
-    let knowledge = hot.replica.knowledge(now.boot, *revision_min)?;
-    let throttled = source.and_then(|source| hot.limiter.failures.wait(source, now.boot));
-    let key = match presented {
-        Presented::Several => SoughtKey::Several,
-        Presented::Text("") => SoughtKey::Missing,
-        Presented::Text(text) => match PresentedKey::parse(text, &hot.brand) {
-            Err(_malformed) => SoughtKey::Malformed,
-            Ok(_) if throttled.is_some() => SoughtKey::Throttled,
-            Ok(presented) => {
-                let sha256 = presented.sha256();
-                let current = hot.peppers.current().digest_of_sha256(&sha256);
-                SoughtKey::Digest(SoughtDigest { current, sha256 })
-            }
-        },
-    };
-    Ok(Sought { knowledge, throttled, key })
-}
-
-/// A key that the current pepper did not find, by the others.
-fn find_by_others(hot: &Hot, sought: &SoughtDigest) -> Option<KeyRef> {
-    if hot.peppers.others().is_empty() {
-        return None;
-    }
-    let mut digests = [sought.current; PEPPERS_MAX];
-    let (current, others) = digests.split_first_mut()?;
-    for (digest, pepper) in others.iter_mut().zip(hot.peppers.others()) {
-        *digest = pepper.digest_of_sha256(&sought.sha256);
-        if let Some(key) = hot.replica.get(digest) {
-            hot.upgrades.note(Upgrade { old: *digest, new: *current });
-            return Some(key);
-        }
-    }
-    // Between two looks the key may have moved from a digest that was not looked at yet to one that was.
-    let mut looked_at = digests.iter().take(1 + hot.peppers.others().len());
-    looked_at.find_map(|digest| hot.replica.get(digest))
-}
-
 /// Decides about a key that was looked up when so many changes had settled.
 fn judge(
     hot: &Hot,
@@ -273,21 +212,24 @@ fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Ter
     let key = match (outcome.decision, &outcome.key) {
         (Decision::Allow, Some(key)) => key,
         (Decision::Deny(reason), Some(key)) if terms.record == Record::Use => {
-            deny(hot, (key, reason), terms.now);
+            let customer = customer(hot, key, question);
+            deny(hot, (key, reason), &occasion(question, terms.now, customer.as_ref()));
             return outcome;
         }
         (Decision::Allow | Decision::Deny(_), _) => return outcome,
     };
+    let customer = customer(hot, key, question);
+    let occasion = occasion(question, terms.now, customer.as_ref());
     let take = match terms.record {
         Record::Use => Take::Yes,
         Record::Nothing => Take::No,
     };
     let domain = &key.profile.domain.name;
-    let due = applicable(hot, key, question)
+    let due = applicable(key, question, customer)
         .and_then(|it| hot.limiter.due((it, domain), terms.charge, take, terms.now));
     match due {
         None if take == Take::Yes => {
-            hot.ledger.allow(key, terms.now.wall, terms.charge.cost);
+            hot.ledger.allow(key, &occasion, terms.charge.cost);
         }
         None => {}
         // an operator's call waits for nobody
@@ -296,19 +238,24 @@ fn limited(hot: &Hot, mut outcome: Outcome, question: &Question<'_>, terms: &Ter
                 && terms.explain == Explain::No
                 && hot.limiter.is_for_all(&due) =>
         {
-            outcome.due = Some(Box::new(due));
+            outcome.due = Some(Box::new(Open { due, occasion }));
         }
         Some(due) => {
             let wish = due.wish;
             let verdict = hot.limiter.decide(due);
-            conclude(hot, &mut outcome, &wish, verdict);
+            conclude(hot, &mut outcome, (&wish, &occasion), verdict);
         }
     }
     outcome
 }
 
 /// Makes what limits came to a part of the answer.
-pub fn conclude(hot: &Hot, outcome: &mut Outcome, wish: &Wish, verdict: Verdict) {
+pub fn conclude(
+    hot: &Hot,
+    outcome: &mut Outcome,
+    (wish, occasion): (&Wish, &Occasion),
+    verdict: Verdict,
+) {
     if let Some(explanation) = &mut outcome.explanation {
         let finding = verdict.denied.map_or(Finding::Passed, Finding::Failed);
         explanation.add_limits(finding, verdict.summary());
@@ -316,13 +263,13 @@ pub fn conclude(hot: &Hot, outcome: &mut Outcome, wish: &Wish, verdict: Verdict)
     match (verdict.denied, &outcome.key) {
         (Some(reason), key) => {
             if let Some(key) = key.as_ref().filter(|_| wish.take == Take::Yes) {
-                deny(hot, (key, reason), wish.ask.now);
+                deny(hot, (key, reason), occasion);
             }
             outcome.decision = Decision::Deny(reason);
             outcome.retry_after = verdict.retry_after;
         }
         (None, Some(key)) if wish.take == Take::Yes => {
-            hot.ledger.allow(key, wish.ask.now.wall, wish.ask.cost);
+            hot.ledger.allow(key, occasion, wish.ask.cost);
             outcome.reservation = wish.ask.slot.map(|(id, _)| id).zip(wish.end);
         }
         (None, _) => {}
@@ -331,7 +278,7 @@ pub fn conclude(hot: &Hot, outcome: &mut Outcome, wish: &Wish, verdict: Verdict)
 }
 
 /// Counts a denial of a key.
-fn deny(hot: &Hot, (key, reason): (&KeyView, Reason), now: Now) {
+fn deny(hot: &Hot, (key, reason): (&KeyView, Reason), occasion: &Occasion) {
     let class = match reason {
         // not about a key that is known
         Reason::KeyMissing
@@ -352,15 +299,34 @@ fn deny(hot: &Hot, (key, reason): (&KeyView, Reason), now: Now) {
             DenialClass::Limited
         }
     };
-    hot.ledger.deny(key, now.wall, class);
+    hot.ledger.deny(key, occasion, class);
+}
+
+/// The customer that is asked for, if it is a known one.
+fn customer(hot: &Hot, key: &KeyView, question: &Question<'_>) -> Option<CustomerView> {
+    match (question.plane, &question.ask) {
+        (Plane::Data(_), Ask::Access(access)) => {
+            hot.replica.customer(&key.profile.domain.name, access.customer)
+        }
+        (Plane::Data(_), Ask::Authentication) | (Plane::Admin | Plane::Holder, _) => None,
+    }
+}
+
+/// What is noted of a use.
+fn occasion(question: &Question<'_>, now: Now, customer: Option<&CustomerView>) -> Occasion {
+    let customer = customer.map(|customer| customer.number);
+    Occasion { time: now.wall, address: question.client, customer }
 }
 
 /// What limits a question about a key, if it is one that limits are for.
-fn applicable(hot: &Hot, key: &KeyView, question: &Question<'_>) -> Option<Applicable> {
+fn applicable(
+    key: &KeyView,
+    question: &Question<'_>,
+    customer: Option<CustomerView>,
+) -> Option<Applicable> {
     match (question.plane, &question.ask) {
-        (Plane::Data(_), Ask::Access(access)) => {
-            let customer = hot.replica.customer(&key.profile.domain.name, access.customer);
-            Some(Applicable::new(key, customer))
+        (Plane::Data(_), Ask::Access(_)) => {
+            Some(Applicable::new(key, customer.and_then(|customer| customer.limits)))
         }
         (Plane::Admin, _) => Some(Applicable::new(key, None)),
         (Plane::Data(_), Ask::Authentication) | (Plane::Holder, _) => None,

@@ -113,6 +113,7 @@ pub(super) fn draft(
         update_time: now,
         delete_time: None,
         last_used_time: None,
+        last_used_address: None,
         version: 1,
     })
 }

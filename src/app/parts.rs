@@ -82,7 +82,7 @@ pub(super) async fn build(args: &ServeArgs, database: &Database) -> anyhow::Resu
     let store = Store::new(&database.address, args.database.database_connections.get())?;
     let (replica, mut applier) = Replica::new(args.max_staleness);
     applier.has_peppers(peppers.ids());
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(args.decisions.address_detail()));
     let begun = clock::now();
     let meters = Meters::new(begun);
     let rotation = rotation((&store, peppers), &replica, &meters);

@@ -13,11 +13,14 @@ use crate::{
     decide::{Access, Ask, Plane},
     limiter::{Sharing, failures::Failures},
     model::{
-        fixture::{KeyBuilder, NOW, NOW_ON_BOTH_CLOCKS, brand, id, key, now_plus, pepper, token},
+        fixture::{
+            KeyBuilder, NOW, NOW_ON_BOTH_CLOCKS, brand, id, key, now_plus, packed, pepper, token,
+        },
         permission::Permission,
-        secret::{Pepper, Token},
+        secret::{Pepper, PresentedKey, Token},
         shared::{DomainRow, GroupRow, UserRow},
         time::BootTime,
+        usage::LastUse,
         user::UserKind,
     },
     replica::Applier,
@@ -99,7 +102,13 @@ fn a_good_key_is_allowed_told_and_noted() {
     assert_eq!(outcome.key.map(|key| key.id), Some(its_id));
     assert_eq!(outcome.knowledge.revision, 7);
     assert_eq!(outcome.knowledge.age, Duration::ZERO);
-    assert_eq!(hot.ledger.drain(), [(its_id, NOW.floor_to_second())]);
+    let note = LastUse { key: its_id, time: NOW.floor_to_second(), address: packed("") };
+    assert_eq!(hot.ledger.drain(), [note]);
+    let now = Now { wall: now_plus(1_000_000), ..NOW_ON_BOTH_CLOCKS };
+    let from_there = Question { client: packed("192.0.2.7").address(), ..question(DATA) };
+    authorize(&hot, token.reveal(), &from_there, Terms { now, ..TERMS }).unwrap();
+    let note = LastUse { time: now.wall.floor_to_second(), address: packed("192.0.2.7"), ..note };
+    assert_eq!(hot.ledger.drain(), [note], "with the client's address");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use super::parse::duration;
 use crate::{
     journal::{Denials, Mask, Selection, Share},
-    model::id::KeyId,
+    model::{address::AddressDetail, id::KeyId},
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -39,7 +39,8 @@ pub struct DecisionArgs {
     #[arg(long, env = "KEYWARD_DECISION_LOG_MASK_ROUTES", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(..=100))]
     pub decision_log_mask_routes: Option<u16>,
 
-    /// Log only the network of a client's address: its /24, or of IPv6 its /64
+    /// Keep only the network of a client's address, in the log and with the last use of a key: its /24, or of
+    /// IPv6 its /64
     #[arg(long, env = "KEYWARD_DECISION_LOG_MASK_ADDRESSES", value_parser = BoolishValueParser::new())]
     pub decision_log_mask_addresses: bool,
 
@@ -78,11 +79,16 @@ impl DecisionArgs {
         }
     }
 
+    /// How much of clients' addresses is kept, of decisions and of a key's last use.
+    pub const fn address_detail(&self) -> AddressDetail {
+        if self.decision_log_mask_addresses { AddressDetail::Network } else { AddressDetail::Whole }
+    }
+
     /// What is left out of what is noted.
     pub fn mask(&self) -> Mask {
         Mask {
             segments: self.decision_log_mask_routes.map(usize::from),
-            addresses: self.decision_log_mask_addresses,
+            addresses: self.address_detail(),
         }
     }
 }

@@ -10,7 +10,6 @@ pub mod tail;
 use std::{
     borrow::Cow,
     collections::VecDeque,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -18,6 +17,7 @@ use std::{
 };
 
 use crate::model::{
+    address::AddressDetail,
     decision::{DecisionId, Entry, Page},
     id::KeyId,
     per_thread::PerThread,
@@ -100,8 +100,8 @@ impl Selection {
 pub struct Mask {
     /// How many segments of a route are noted at most; `None`: all.
     pub segments: Option<usize>,
-    /// Of addresses only the network is noted: a /24, or of IPv6 a /64.
-    pub addresses: bool,
+    /// How much of addresses is noted.
+    pub addresses: AddressDetail,
 }
 
 /// Notes decisions in memory.
@@ -141,7 +141,7 @@ impl Journal {
     /// Notes a decision.
     pub fn note(&self, entry: &Entry<'_>) {
         let route = self.mask.route(entry.route);
-        let address = entry.address.map(|address| self.mask.address(address));
+        let address = entry.address.map(|address| self.mask.addresses.of(address));
         let Some(mut page) = self.pages.own() else { return };
         if page.is_empty() {
             *page = Page::with_capacity(PAGE_ENTRIES, PAGE_TEXT_BYTES);
@@ -238,15 +238,6 @@ impl Mask {
                 Cow::Owned(format!("{}/*", path.get(..end).unwrap_or_default()))
             }
             Some(_) | None => Cow::Borrowed(path),
-        }
-    }
-
-    /// What is noted of an address.
-    fn address(&self, address: IpAddr) -> IpAddr {
-        match address.to_canonical() {
-            address if !self.addresses => address,
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00)),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         }
     }
 }

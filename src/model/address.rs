@@ -4,10 +4,14 @@
 //! in requests, so that there is one way to mean it. An IPv6 network never covers IPv4 addresses, also
 //! not `::/0`: all addresses are `0.0.0.0/0` and `::/0`.
 
+mod noted;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 use thiserror::Error;
+
+pub use noted::{AddressDetail, PackedAddress};
 
 const NETWORKS_MAX: usize = 100;
 /// The length of the prefix that all mapped IPv4 addresses have.

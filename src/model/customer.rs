@@ -50,6 +50,28 @@ impl fmt::Display for CustomerId {
     }
 }
 
+/// A customer's number, which no other one has, nor one that gets its id when it is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerNumber(i64);
+
+impl CustomerNumber {
+    /// The number that the database gave.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// As the database knows it.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// What differs between numbers that were given one after the other.
+    pub const fn low_bits(self) -> u16 {
+        let [.., high, low] = self.0.to_be_bytes();
+        u16::from_be_bytes([high, low])
+    }
+}
+
 /// What operators say of a customer: its limits. A key may name customers of which nothing is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ring::rand::SystemRandom;
 
 use crate::model::{
+    address::{AddressDetail, PackedAddress},
     environment::EnvironmentTag,
     id::KeyId,
     label::Labels,
@@ -44,6 +45,12 @@ pub(crate) fn digest(number: u64) -> Digest {
     let mut bytes = [0xd1; 32];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
     Digest::from_bytes(bytes)
+}
+
+/// An address as it is noted; none of an empty text.
+pub(crate) fn packed(text: &str) -> PackedAddress {
+    let address = (!text.is_empty()).then(|| text.parse().unwrap());
+    PackedAddress::new(address, AddressDetail::Whole)
 }
 
 pub(crate) fn brand() -> Brand {

@@ -1,5 +1,7 @@
 //! The key as operators manage it: its settings, its states, and which change leads where.
 
+use std::net::IpAddr;
+
 use thiserror::Error;
 
 use crate::model::{
@@ -50,6 +52,8 @@ pub struct Key {
     pub delete_time: Option<Timestamp>,
     /// When it was last allowed something, as far as is known.
     pub last_used_time: Option<Timestamp>,
+    /// From where that was, if it is known.
+    pub last_used_address: Option<IpAddr>,
     /// Counts the changes; its etag.
     pub version: i64,
 }

@@ -32,7 +32,7 @@ pub struct KeyFilter {
     pub labels: Labels,
     /// Only with this text in name or hint.
     pub search: Option<SearchText>,
-    /// Only last used before, or never.
+    /// Only last used before; one that was never used counts as used when it was made.
     pub last_used_before: Option<Timestamp>,
     /// Only expiring before.
     pub expires_before: Option<Timestamp>,

@@ -305,6 +305,8 @@ pub struct CustomerRow<'a> {
     pub id: &'a str,
     /// Its limits, with blanks between.
     pub limits: &'a str,
+    /// Its number.
+    pub uid: i64,
 }
 
 /// What was used of a quota as the store streams it.

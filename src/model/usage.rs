@@ -1,8 +1,17 @@
-//! How much keys are used: counts of one key in one hour, and questions about them.
+//! How keys are used: the last use of each, counts by the hour, and questions about them.
+
+use std::{fmt, hash::Hash};
 
 use thiserror::Error;
 
-use crate::model::{id::KeyId, name::DomainName, time::Timestamp, user::UserId};
+use crate::model::{
+    address::PackedAddress,
+    customer::{CustomerId, CustomerNumber},
+    id::KeyId,
+    name::DomainName,
+    time::Timestamp,
+    user::UserId,
+};
 
 const MICROS_OF_HOUR: i64 = 3_600_000_000;
 
@@ -50,25 +59,75 @@ impl Hour {
     }
 }
 
-/// How much a key was used in an hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HourCount {
+/// The last use of a key. Of two of one key the greater is the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LastUse {
     /// The key.
     pub key: KeyId,
+    /// When, to the second.
+    pub time: Timestamp,
+    /// From where.
+    pub address: PackedAddress,
+}
+
+/// What uses are counted of.
+pub trait Counted: Copy + fmt::Debug + Eq + Hash + Ord {
+    /// Stands where nothing is counted yet.
+    const NOBODY: Self;
+
+    /// A number that differs for most of them.
+    fn spread(self) -> usize;
+}
+
+impl Counted for KeyId {
+    const NOBODY: Self = Self::from_bytes([0; 16]);
+
+    fn spread(self) -> usize {
+        let [.., high, low] = *self.bytes();
+        usize::from(u16::from_be_bytes([high, low]))
+    }
+}
+
+impl Counted for CustomerNumber {
+    const NOBODY: Self = Self::new(0);
+
+    fn spread(self) -> usize {
+        usize::from(self.low_bits())
+    }
+}
+
+/// How much something was used in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HourCount<K> {
+    /// What was used: a key, or the keys that acted for a customer.
+    pub of: K,
     /// The hour.
     pub hour: Hour,
-    /// How often it was allowed something.
+    /// How often something was allowed.
     pub allowed: u32,
-    /// How often it was not, by class.
+    /// How often something was not, by class.
     pub denied: [u32; DENIAL_CLASSES],
     /// What the allowed requests cost.
     pub cost: u64,
 }
 
-impl HourCount {
+impl<K> HourCount<K> {
     /// Nothing yet.
-    pub const fn none(key: KeyId, hour: Hour) -> Self {
-        Self { key, hour, allowed: 0, denied: [0; DENIAL_CLASSES], cost: 0 }
+    pub const fn none(of: K, hour: Hour) -> Self {
+        Self { of, hour, allowed: 0, denied: [0; DENIAL_CLASSES], cost: 0 }
+    }
+
+    /// Counts that something of this cost was allowed.
+    pub fn allow(&mut self, cost: u32) {
+        self.allowed = self.allowed.saturating_add(1);
+        self.cost = self.cost.saturating_add(u64::from(cost));
+    }
+
+    /// Counts that something was denied.
+    pub fn deny(&mut self, class: DenialClass) {
+        if let Some(denied) = self.denied.get_mut(class.place()) {
+            *denied = denied.saturating_add(1);
+        }
     }
 
     /// Whether nothing was counted.
@@ -76,7 +135,7 @@ impl HourCount {
         self.allowed == 0 && self.denied == [0; DENIAL_CLASSES]
     }
 
-    /// Adds what was counted elsewhere of the same key and hour.
+    /// Adds what was counted elsewhere of the same thing and hour.
     pub fn add(&mut self, other: &Self) {
         self.allowed = self.allowed.saturating_add(other.allowed);
         self.cost = self.cost.saturating_add(other.cost);
@@ -115,6 +174,8 @@ pub enum UsageOf {
     Key(KeyId),
     /// That of all keys that were this user's when they were used.
     User(DomainName, UserId),
+    /// That of all keys when they acted for this customer.
+    Customer(DomainName, CustomerId),
     /// That of all keys of a domain.
     Domain(DomainName),
     /// That of all keys that the caller reaches.

@@ -1,4 +1,4 @@
-//! The customers that have limits, by domain and id.
+//! The customers that operators made, by domain and id.
 
 use std::{
     hash::{Hash, Hasher},
@@ -9,7 +9,7 @@ use papaya::{Equivalent, HashMap};
 
 use crate::{
     model::{
-        customer::CustomerId,
+        customer::{CustomerId, CustomerNumber},
         limit::Limits,
         meter::{Metered, Owner},
         name::DomainName,
@@ -49,12 +49,21 @@ impl Equivalent<Place> for PlaceRef<'_> {
     }
 }
 
-/// Customers with their limits. Readers do not wait for the writer.
+/// What decisions need of a customer.
+#[derive(Clone, Debug)]
+pub struct CustomerView {
+    /// Its number.
+    pub number: CustomerNumber,
+    /// What was used of its limits, if it has any.
+    pub limits: Option<Arc<Metered>>,
+}
+
+/// All customers. Readers do not wait for the writer.
 #[derive(Debug, Default)]
-pub(super) struct CustomerTable(HashMap<Place, Arc<Metered>>);
+pub(super) struct CustomerTable(HashMap<Place, CustomerView>);
 
 impl CustomerTable {
-    pub(super) fn get(&self, domain: &DomainName, id: &str) -> Option<Arc<Metered>> {
+    pub(super) fn get(&self, domain: &DomainName, id: &str) -> Option<CustomerView> {
         // most installations have none
         if self.0.is_empty() || id.is_empty() {
             return None;
@@ -71,10 +80,10 @@ impl CustomerTable {
         };
         let before = self.get(&place.domain, place.id.as_str());
         let owner = Owner::Customer(place.domain.clone(), place.id.clone());
-        match metered((owner, Tag::of(&place.domain)), limits, before.as_ref(), now) {
-            Some(metered) => drop(self.0.pin().insert(place, metered)),
-            None => drop(self.0.pin().remove(&place)),
-        }
+        let used = before.as_ref().and_then(|before| before.limits.as_ref());
+        let limits = metered((owner, Tag::of(&place.domain)), limits, used, now);
+        let number = CustomerNumber::new(row.uid);
+        self.0.pin().insert(place, CustomerView { number, limits });
         outcome
     }
 

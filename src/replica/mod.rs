@@ -36,6 +36,7 @@ use crate::model::{
     view::{KeyRow, KeyView, Profile, UnreadableRow},
 };
 use customers::CustomerTable;
+pub use customers::CustomerView;
 use lacking::Lacking;
 use lease::{Lease, NotReady};
 use shared::Shared;
@@ -121,8 +122,8 @@ impl Replica {
         found
     }
 
-    /// The limits of a customer, if it has any.
-    pub fn customer(&self, domain: &DomainName, id: &str) -> Option<Arc<Metered>> {
+    /// What is known of a customer. An empty id is that of none.
+    pub fn customer(&self, domain: &DomainName, id: &str) -> Option<CustomerView> {
         self.customers.get(domain, id)
     }
 
@@ -256,13 +257,13 @@ impl Applier {
         self.shared.remove_user(uid);
     }
 
-    /// Takes over a customer's present limits. Of one that cannot be read, nothing may be done. The
+    /// Takes over a customer's present content. Of one that cannot be read, nothing may be done. The
     /// error is for the log.
     pub fn put_customer(&mut self, row: &CustomerRow<'_>) -> Result<(), UnreadableRow> {
         self.replica.customers.put(row, self.now.boot)
     }
 
-    /// A customer that is deleted has no limits.
+    /// A customer that is deleted has no limits, and is counted no more.
     pub fn remove_customer(&mut self, domain: &str, id: &str) {
         self.replica.customers.remove(domain, id);
     }
@@ -281,7 +282,7 @@ impl Applier {
     fn metered(&self, owner: &Owner) -> Option<Arc<Metered>> {
         match owner {
             Owner::Key(id) => self.key(*id)?.limits.clone(),
-            Owner::Customer(domain, id) => self.replica.customers.get(domain, id.as_str()),
+            Owner::Customer(domain, id) => self.replica.customers.get(domain, id.as_str())?.limits,
             Owner::User(_) | Owner::Domain(_) => self.shared.metered(owner),
         }
     }

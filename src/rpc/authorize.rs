@@ -148,10 +148,10 @@ impl AuthorizeService {
         if let (Some(call), Some(key)) = (&asker.call, &outcome.key) {
             require_reader_of(call, &key.profile.domain.name)?;
         }
-        if let Some(due) = outcome.due.take() {
+        if let Some(open) = outcome.due.take() {
             outcome = outcome.detached();
-            let verdict = self.ask_all(&due).await;
-            conclude(&self.hot, &mut outcome, &due.wish, verdict);
+            let verdict = self.ask_all(&open.due).await;
+            conclude(&self.hot, &mut outcome, (&open.due.wish, &open.occasion), verdict);
         }
         match asker.way {
             Way::Authorize | Way::ExtAuthz | Way::ForwardAuth => traced::note_decision(&outcome),

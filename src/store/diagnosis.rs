@@ -14,7 +14,7 @@ use crate::{
 const NOTIFIED_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What a role must be able to do that serves: a table for each row, and what besides reading it.
-const RIGHTS: [(&str, &str); 31] = [
+const RIGHTS: [(&str, &str); 32] = [
     ("audit_event", "insert"),
     ("audit_head", "insert,update"),
     ("catalogue", "insert,update"),
@@ -44,6 +44,7 @@ const RIGHTS: [(&str, &str); 31] = [
     ("route_map", "insert,update"),
     ("template", "insert,update,delete"),
     ("usage_batch", "insert,update,delete"),
+    ("usage_customer_hour", "insert,update,delete"),
     ("usage_hour", "insert,update,delete"),
     ("keep_decisions(interval)", "execute"),
     ("keyward", "usage"),

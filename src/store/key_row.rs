@@ -208,6 +208,7 @@ pub(super) fn key_from_row(row: &Row) -> Result<Key, StoreError> {
         update_time: field(row, TABLE, "updated_at")?,
         delete_time: field(row, TABLE, "deleted_at")?,
         last_used_time: field(row, "key_usage", "last_used_at")?,
+        last_used_address: field(row, "key_usage", "last_used_address")?,
         version: field(row, TABLE, "version")?,
     })
 }

@@ -34,7 +34,8 @@ macro_rules! columns {
                 AS retiring_pepper, k.retiring_hint, k.retiring_expire_at, k.created_by, k.created_at, k.updated_at,
              k.deleted_at, k.version, k.customers, k.allowed_addresses, k.denied_addresses,
              k.managed_by, k.self_regenerate, k.delegated_domains, k.ceiling, k.template,
-             k.limits, k.user_uid, t.id AS user_id, u.last_used_at, ",
+             k.limits, k.user_uid, t.id AS user_id, u.last_used_at,
+             u.last_used_address, ",
             group_columns!("k"),
             " FROM keyward.key AS k LEFT JOIN keyward.key_usage AS u ON u.key_id = k.id
                 LEFT JOIN keyward.domain_user AS t ON t.uid = k.user_uid"
@@ -95,7 +96,7 @@ macro_rules! filter {
         AND k.labels @> $9::jsonb
         AND ($10::text IS NULL OR position(lower($10) IN lower(k.display_name)) > 0
             OR position(lower($10) IN lower(k.hint)) > 0)
-        AND ($11::timestamptz IS NULL OR u.last_used_at IS NULL OR u.last_used_at < $11)
+        AND ($11::timestamptz IS NULL OR coalesce(u.last_used_at, k.created_at) < $11)
         AND ($12::timestamptz IS NULL OR k.expire_at < $12)
         AND ($16::text[] IS NULL OR k.domain = ANY ($16))
         AND ($17::text IS NULL OR k.user_uid = ANY (ARRAY(

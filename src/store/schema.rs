@@ -16,7 +16,7 @@ struct Migration {
 }
 
 /// Every migration in its order; forward only. What has landed is never edited.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "keys",
@@ -70,6 +70,13 @@ const MIGRATIONS: [Migration; 8] = [
         name: "peppers",
         sql: include_str!("migrations/0008_peppers.sql"),
         // with one pepper all is as before; who brings a second one raises this (`store/peppers`)
+        serves_from: 2,
+    },
+    Migration {
+        version: 9,
+        name: "usage",
+        sql: include_str!("migrations/0009_usage.sql"),
+        // what is new, older ones leave alone
         serves_from: 2,
     },
 ];

@@ -123,11 +123,11 @@ const DOMAIN_TYPES: [Type; 4] = [Type::TEXT, Type::BOOL, Type::TEXT, Type::TEXT]
 
 macro_rules! customer_row {
     () => {
-        "SELECT domain, id, array_to_string(limits, ' ') AS limits FROM keyward.customer"
+        "SELECT domain, id, array_to_string(limits, ' ') AS limits, uid FROM keyward.customer"
     };
 }
 
-const CUSTOMER_TYPES: [Type; 3] = [Type::TEXT, Type::TEXT, Type::TEXT];
+const CUSTOMER_TYPES: [Type; 4] = [Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8];
 
 macro_rules! quota_row {
     () => {

@@ -1,8 +1,9 @@
-//! How often keys were used, counted by the hour.
+//! How often keys were used, or keys for customers, counted by the hour.
 //!
 //! Each thread has a small table with a place for each key, which several keys share. A key that comes to
 //! a place where another one is counted sends that one's count to a list. So keys that are used often are
-//! counted where they are, and those that are used seldom make a note each time.
+//! counted where they are, and those that are used seldom make a note each time. With customers it is the
+//! same.
 
 use std::{
     collections::HashMap,
@@ -13,52 +14,63 @@ use std::{
 };
 
 use crate::model::{
-    id::KeyId,
     per_thread::PerThread,
-    usage::{Hour, HourCount},
+    usage::{Counted, Hour, HourCount},
 };
 
-/// Places of a thread's table, with 48 bytes each: a part of what a core's cache holds.
+/// Places of a thread's table, with 48 bytes each at most: a part of what a core's cache holds.
 const PLACES: usize = 1024;
 /// Counts that a thread hands over at once.
 const LIST_COUNTS: usize = 4096;
 /// Full lists that wait to be gathered: some 50 MB.
 const FULL_LISTS_MAX: usize = 256;
-/// Keys and hours that were counted and not yet flushed: some 70 MB.
+/// Keys or customers, and hours, that were counted and not yet flushed: some 70 MB.
 pub(super) const COUNTS_MAX: usize = 1 << 20;
 
 /// Counts of all threads.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    tables: PerThread<Table>,
-    full: Mutex<Vec<Vec<HourCount>>>,
-    gathered: Mutex<HashMap<(KeyId, Hour), HourCount>>,
+#[derive(Debug)]
+pub(super) struct Counts<K> {
+    tables: PerThread<Table<K>>,
+    full: Mutex<Vec<Vec<HourCount<K>>>>,
+    gathered: Mutex<HashMap<(K, Hour), HourCount<K>>>,
     dropped: AtomicU64,
 }
 
-/// What one thread counts.
-#[derive(Debug, Default)]
-struct Table {
-    /// None, before the thread's first count.
-    places: Vec<HourCount>,
-    /// Counts that had to leave their places.
-    gone: Vec<HourCount>,
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        let (tables, full, gathered, dropped) = Default::default();
+        Self { tables, full, gathered, dropped }
+    }
 }
 
-impl Counts {
-    /// Counts something of a key in an hour.
-    pub(super) fn count(&self, key: KeyId, hour: Hour, add: impl FnOnce(&mut HourCount)) {
+/// What one thread counts.
+#[derive(Debug)]
+struct Table<K> {
+    /// None, before the thread's first count.
+    places: Vec<HourCount<K>>,
+    /// Counts that had to leave their places.
+    gone: Vec<HourCount<K>>,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self { places: Vec::new(), gone: Vec::new() }
+    }
+}
+
+impl<K: Counted> Counts<K> {
+    /// Counts something of a key or customer in an hour.
+    pub(super) fn count(&self, of: K, hour: Hour, add: impl FnOnce(&mut HourCount<K>)) {
         let Some(mut table) = self.tables.own() else { return };
-        let [.., high, low] = *key.bytes();
-        let place = usize::from(u16::from_be_bytes([high, low])) % PLACES;
+        let place = of.spread() % PLACES;
         if let Some(count) = table.places.get_mut(place)
-            && count.key == key
+            && count.of == of
             && count.hour == hour
         {
             add(count);
             return;
         }
-        let mut count = HourCount::none(key, hour);
+        let mut count = HourCount::none(of, hour);
         add(&mut count);
         if let Some(full) = table.put(place, count) {
             drop(table);
@@ -66,7 +78,7 @@ impl Counts {
         }
     }
 
-    fn hand_over(&self, list: Vec<HourCount>) {
+    fn hand_over(&self, list: Vec<HourCount<K>>) {
         let mut full = lock(&self.full);
         if full.len() < FULL_LISTS_MAX {
             full.push(list);
@@ -91,23 +103,23 @@ impl Counts {
         }
     }
 
-    fn add_all(&self, to: &mut HashMap<(KeyId, Hour), HourCount>, counts: Vec<HourCount>) {
+    fn add_all(&self, to: &mut HashMap<(K, Hour), HourCount<K>>, counts: Vec<HourCount<K>>) {
         for count in counts.into_iter().filter(|count| !count.is_none()) {
             let has_room = to.len() < COUNTS_MAX;
-            match to.get_mut(&(count.key, count.hour)) {
+            match to.get_mut(&(count.of, count.hour)) {
                 Some(known) => known.add(&count),
-                None if has_room => drop(to.insert((count.key, count.hour), count)),
+                None if has_room => drop(to.insert((count.of, count.hour), count)),
                 None => drop(self.dropped.fetch_add(1, Relaxed)),
             }
         }
     }
 
-    /// Takes all that was counted, each key and hour once, in their order.
-    pub(super) fn drain(&self) -> Vec<HourCount> {
+    /// Takes all that was counted, each key or customer and hour once, in their order.
+    pub(super) fn drain(&self) -> Vec<HourCount<K>> {
         self.gather();
         let gathered = std::mem::take(&mut *lock(&self.gathered));
-        let mut counts: Vec<HourCount> = gathered.into_values().collect();
-        counts.sort_unstable_by_key(|count| (count.key, count.hour));
+        let mut counts: Vec<HourCount<K>> = gathered.into_values().collect();
+        counts.sort_unstable_by_key(|count| (count.of, count.hour));
         counts
     }
 
@@ -117,13 +129,12 @@ impl Counts {
     }
 }
 
-impl Table {
+impl<K: Counted> Table<K> {
     /// Puts a count into a place, and returns a list that got full by what was there.
     #[inline(never)]
-    fn put(&mut self, place: usize, count: HourCount) -> Option<Vec<HourCount>> {
+    fn put(&mut self, place: usize, count: HourCount<K>) -> Option<Vec<HourCount<K>>> {
         if self.places.is_empty() {
-            let nobody = HourCount::none(KeyId::from_bytes([0; 16]), Hour::default());
-            self.places = vec![nobody; PLACES];
+            self.places = vec![HourCount::none(K::NOBODY, Hour::default()); PLACES];
         }
         let before = std::mem::replace(self.places.get_mut(place)?, count);
         if before.is_none() {
@@ -136,7 +147,7 @@ impl Table {
         (self.gone.len() >= LIST_COUNTS).then(|| std::mem::take(&mut self.gone))
     }
 
-    fn take_places(&mut self) -> Vec<HourCount> {
+    fn take_places(&mut self) -> Vec<HourCount<K>> {
         std::mem::take(&mut self.places)
     }
 }
@@ -153,7 +164,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::fixture::{id, now_plus};
+    use crate::model::{
+        customer::CustomerNumber,
+        fixture::{id, now_plus},
+        id::KeyId,
+    };
 
     fn hour(number: i64) -> Hour {
         Hour::of(now_plus(number * 3_600_000_000))
@@ -175,7 +190,7 @@ mod tests {
         let all = counts.drain();
         assert_eq!(all.len(), 5000);
         assert!(all.iter().all(|count| count.allowed == 16));
-        assert!(all.is_sorted_by_key(|count| count.key));
+        assert!(all.is_sorted_by_key(|count| count.of));
         assert_eq!((counts.drain(), counts.dropped()), (Vec::new(), 0));
     }
 
@@ -197,6 +212,20 @@ mod tests {
         assert!(all.iter().any(|count| count.allowed == 2), "one that is there");
     }
 
+    #[test]
+    fn customers_with_numbers_in_a_row_have_places_of_their_own() {
+        let counts = Counts::default();
+        let places = i64::try_from(PLACES).unwrap();
+        for number in 1..=2 * places {
+            let customer = CustomerNumber::new(number % places);
+            counts.count(customer, hour(0), |count| count.allow(3));
+        }
+        assert_eq!(counts.tables.each().map(|table| table.gone.len()).sum::<usize>(), 0);
+        let all = counts.drain();
+        assert_eq!(all.len(), PLACES);
+        assert!(all.iter().all(|count| (count.allowed, count.cost) == (2, 6)));
+    }
+
     proptest! {
         #[test]
         fn counts_are_those_of_a_plain_list(
@@ -207,7 +236,7 @@ mod tests {
             for (key, at, what, drained) in uses {
                 // keys that share a place
                 let (key, hour) = (id(key * u64::try_from(PLACES).unwrap()), hour(at));
-                let add = |count: &mut HourCount| {
+                let add = |count: &mut HourCount<KeyId>| {
                     if let Some(denied) = count.denied.get_mut(what) {
                         *denied += 1;
                     } else {
@@ -219,14 +248,14 @@ mod tests {
                 add(expected.entry((key, hour)).or_insert(none));
                 if drained {
                     for count in counts.drain() {
-                        let none = HourCount::none(count.key, count.hour);
-                        found.entry((count.key, count.hour)).or_insert(none).add(&count);
+                        let none = HourCount::none(count.of, count.hour);
+                        found.entry((count.of, count.hour)).or_insert(none).add(&count);
                     }
                 }
             }
             for count in counts.drain() {
-                let none = HourCount::none(count.key, count.hour);
-                found.entry((count.key, count.hour)).or_insert(none).add(&count);
+                let none = HourCount::none(count.of, count.hour);
+                found.entry((count.of, count.hour)).or_insert(none).add(&count);
             }
             prop_assert_eq!(found, expected);
         }

@@ -1,22 +1,27 @@
 //! The ledger of uses: which keys were used since it was last drained, and how often, by the hour.
 //!
-//! A decision adds a note to a list and counts in a table that only its own thread writes, which is all
+//! A decision adds a note to a list and counts in tables that only its own thread writes, which is all
 //! that it has to do. [`flush`] is the task that gathers them and carries them to the database.
 
 mod counts;
 pub mod flush;
 mod gathered;
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    net::IpAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use crate::model::{
+    address::{AddressDetail, PackedAddress},
+    customer::CustomerNumber,
     id::KeyId,
     per_thread::PerThread,
     time::Timestamp,
-    usage::{DenialClass, Hour, HourCount},
+    usage::{DenialClass, Hour, HourCount, LastUse},
     view::KeyView,
 };
 use counts::Counts;
@@ -24,49 +29,68 @@ use gathered::Gathered;
 
 /// Notes that are handed over at once.
 const LIST_NOTES: usize = 4096;
-/// Full lists that wait to be gathered: with 24 bytes a note, some 50 MB.
+/// Full lists that wait to be gathered: with 40 bytes a note, some 80 MB.
 const FULL_LISTS_MAX: usize = 512;
-/// Which key was used, and when.
-type Note = (KeyId, Timestamp);
 
 /// Collects uses in memory.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    lists: PerThread<Vec<Note>>,
-    full: Mutex<Vec<Vec<Note>>>,
+    detail: AddressDetail,
+    lists: PerThread<Vec<LastUse>>,
+    full: Mutex<Vec<Vec<LastUse>>>,
     gathered: Mutex<Gathered>,
     dropped: AtomicU64,
-    counts: Counts,
+    counts: Counts<KeyId>,
+    customers: Counts<CustomerNumber>,
+}
+
+/// When, from where and for whom a key was used.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
+    /// When.
+    pub time: Timestamp,
+    /// The client's address, if it is known.
+    pub address: Option<IpAddr>,
+    /// The customer that the request names, if it is a known one.
+    pub customer: Option<CustomerNumber>,
 }
 
 impl Ledger {
+    /// One that notes so much of addresses.
+    pub fn new(detail: AddressDetail) -> Self {
+        Self { detail, ..Self::default() }
+    }
+
     /// Counts that a key was allowed something of this cost, and notes its use.
-    pub fn allow(&self, key: &KeyView, now: Timestamp, cost: u32) {
-        self.record(key, now);
-        self.counts.count(key.id, Hour::of(now), |count| {
-            count.allowed = count.allowed.saturating_add(1);
-            count.cost = count.cost.saturating_add(u64::from(cost));
-        });
+    pub fn allow(&self, key: &KeyView, occasion: &Occasion, cost: u32) {
+        self.record(key, occasion);
+        let hour = Hour::of(occasion.time);
+        self.counts.count(key.id, hour, |count| count.allow(cost));
+        if let Some(customer) = occasion.customer {
+            self.customers.count(customer, hour, |count| count.allow(cost));
+        }
     }
 
     /// Counts that a key was denied something.
-    pub fn deny(&self, key: &KeyView, now: Timestamp, class: DenialClass) {
-        self.counts.count(key.id, Hour::of(now), |count| {
-            if let Some(denied) = count.denied.get_mut(class.place()) {
-                *denied = denied.saturating_add(1);
-            }
-        });
+    pub fn deny(&self, key: &KeyView, occasion: &Occasion, class: DenialClass) {
+        let hour = Hour::of(occasion.time);
+        self.counts.count(key.id, hour, |count| count.deny(class));
+        if let Some(customer) = occasion.customer {
+            self.customers.count(customer, hour, |count| count.deny(class));
+        }
     }
 
     /// Notes that a key was used. Costs a load if it was used in this same second already. While
     /// the ledger is full, notes are counted and dropped.
-    pub fn record(&self, key: &KeyView, now: Timestamp) {
-        if key.last_used.advance(now) {
-            self.note((key.id, now.floor_to_second()));
+    pub fn record(&self, key: &KeyView, occasion: &Occasion) {
+        if key.last_used.advance(occasion.time) {
+            let time = occasion.time.floor_to_second();
+            let address = PackedAddress::new(occasion.address, self.detail);
+            self.note(LastUse { key: key.id, time, address });
         }
     }
 
-    fn note(&self, note: Note) {
+    fn note(&self, note: LastUse) {
         let Some(mut list) = self.lists.own() else { return };
         if list.capacity() == 0 {
             list.reserve_exact(LIST_NOTES); // once: so that a note never moves others
@@ -87,6 +111,7 @@ impl Ledger {
     /// full.
     pub fn gather(&self) {
         self.counts.gather();
+        self.customers.gather();
         let full = std::mem::take(&mut *lock(&self.full));
         let mut gathered = lock(&self.gathered);
         for notes in full {
@@ -101,25 +126,30 @@ impl Ledger {
     }
 
     /// Takes all that was noted, each key once, in the order of their ids.
-    pub fn drain(&self) -> Vec<(KeyId, Timestamp)> {
+    pub fn drain(&self) -> Vec<LastUse> {
         self.gather();
         let (notes, dropped) = lock(&self.gathered).take();
         self.drop_notes(dropped);
         notes
     }
 
-    /// Takes all that was counted, each key and hour once, in their order.
-    pub fn drain_counts(&self) -> Vec<HourCount> {
+    /// Takes all that was counted of keys, each key and hour once, in their order.
+    pub fn drain_counts(&self) -> Vec<HourCount<KeyId>> {
         self.counts.drain()
+    }
+
+    /// Takes all that was counted of customers, each customer and hour once, in their order.
+    pub fn drain_customers(&self) -> Vec<HourCount<CustomerNumber>> {
+        self.customers.drain()
     }
 
     /// How many counts were lost since the start because there were too many.
     pub fn dropped_counts(&self) -> u64 {
-        self.counts.dropped()
+        self.counts.dropped() + self.customers.dropped()
     }
 
     /// Puts back what could not be stored.
-    pub fn put_back(&self, uses: &[(KeyId, Timestamp)]) {
+    pub fn put_back(&self, uses: &[LastUse]) {
         self.drop_notes(lock(&self.gathered).add(uses));
     }
 

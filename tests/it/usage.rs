@@ -1,6 +1,8 @@
-//! Last uses: noted for what was allowed, stored in time, never lost but by a crash.
+//! Last uses: noted for what was allowed, with where it came from, stored in time, never lost but by a crash.
 
-use keyward::rpc::pb::{AuthorizeRequest, BatchAuthorizeRequest, GetKeyRequest, Mode};
+use keyward::rpc::pb::{
+    AuthorizeRequest, BatchAuthorizeRequest, GetKeyRequest, Key, ListKeysRequest, Mode,
+};
 use tokio_postgres::Client;
 
 use crate::support::{
@@ -14,10 +16,13 @@ use crate::support::{
 const OFTEN: [&str; 2] = ["--usage-flush-interval", "20ms"];
 const SELDOM: [&str; 2] = ["--usage-flush-interval", "30m"];
 
-async fn last_used(admin: &mut Admin, made: &Made) -> Option<prost_types::Timestamp> {
+async fn get(admin: &mut Admin, made: &Made) -> Key {
     let request = GetKeyRequest { id: made.key.id.clone() };
-    let key = admin.get_key(request).await.unwrap().into_inner().key;
-    key.unwrap().last_used_time
+    admin.get_key(request).await.unwrap().into_inner().key.unwrap()
+}
+
+async fn last_used(admin: &mut Admin, made: &Made) -> Option<prost_types::Timestamp> {
+    get(admin, made).await.last_used_time
 }
 
 /// Uses the keys in this order, after the last one is known.
@@ -118,13 +123,70 @@ async fn a_later_use_that_is_known_is_not_taken_back() {
         (create(&mut admin, new_key("Key")).await, create(&mut admin, new_key("Other")).await);
     // as another replica stored it, whose clock is ahead
     let ahead = "INSERT INTO keyward.key_usage
-        SELECT id, '2100-01-01Z' FROM keyward.key WHERE display_name = 'Key'";
+        SELECT id, '2100-01-01Z', '203.0.113.5' FROM keyward.key WHERE display_name = 'Key'";
     let client = database.connect().await;
     client.batch_execute(ahead).await.unwrap();
     use_all(&mut server.asker(), &[&made, &other]).await;
     until_used(&mut admin, &other).await;
-    let time = last_used(&mut admin, &made).await.unwrap();
-    assert_eq!(time.seconds, 4_102_444_800);
+    let key = get(&mut admin, &made).await;
+    let time = key.last_used_time.unwrap();
+    assert_eq!((time.seconds, &*key.last_used_address), (4_102_444_800, "203.0.113.5"));
+}
+
+/// Uses a key from there until this address is shown: a use is noted once in a second.
+async fn until_used_from(server: &Server, made: &Made, (client, shown): (&str, &str)) {
+    let (mut admin, mut asker) = (server.admin(), server.asker());
+    let before = get(&mut admin, made).await.last_used_time.map(|time| time.seconds);
+    eventually("the use is shown with its address", async || {
+        let request = AuthorizeRequest {
+            client_address: client.into(),
+            min_revision: made.revision,
+            ..may_read(&made.token)
+        };
+        assert_eq!(verdict(&asker.ask(request).await), "ALLOWED");
+        let key = get(&mut admin, made).await;
+        let newer = key.last_used_time.map(|time| time.seconds) > before;
+        (newer && key.last_used_address == shown).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_address_of_the_last_use_is_shown_and_moves_on_with_it() {
+    let database = Database::new();
+    let server = Server::start_with(&database, &OFTEN).await;
+    let made = create(&mut server.admin(), new_key("Key")).await;
+    assert_eq!(made.key.last_used_address, "");
+    for place in [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        // nobody tells where the client is: its caller's address is not the client's
+        ("", ""),
+    ] {
+        until_used_from(&server, &made, place).await;
+    }
+    let request = ListKeysRequest { search: "Root admin".into(), ..ListKeysRequest::default() };
+    let root = eventually("the root key's use is stored", async || {
+        let listed = server.admin().list_keys(request.clone()).await.unwrap().into_inner();
+        listed.keys.into_iter().find(|key| key.last_used_time.is_some())
+    })
+    .await;
+    assert_eq!(root.last_used_address, "127.0.0.1", "an operator is the client itself");
+}
+
+#[tokio::test]
+async fn of_the_address_of_the_last_use_the_network_alone_is_kept_if_that_is_set() {
+    let database = Database::new();
+    let flags = [&OFTEN[..], &["--decision-log-mask-addresses"]].concat();
+    let server = Server::start_with(&database, &flags).await;
+    let made = create(&mut server.admin(), new_key("Key")).await;
+    for place in [("192.0.2.7", "192.0.2.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::")] {
+        until_used_from(&server, &made, place).await;
+    }
+    let kept = "SELECT count(*) FROM keyward.key_usage
+        WHERE host(last_used_address) NOT IN ('2001:db8:1:2::', '127.0.0.0')";
+    assert_eq!(database.number(kept).await, 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::{
     admin::{Admin, AdminError, Call, read::require_known},
     model::{
         caller::{Action, Noun, Right},
+        customer::Customer,
         domain::Domain,
         record::{Kind, ThingName},
         usage::UsageOf,
@@ -34,6 +35,14 @@ pub async fn query_usage(
             let found: Option<Domain> = admin.store.get_thing(&name).await?;
             if found.is_none() {
                 return Err(AdminError::NotFound { kind: Kind::Domain, name });
+            }
+        }
+        UsageOf::Customer(domain, customer) => {
+            let name = ThingName::in_domain(domain, customer.as_str());
+            call.require_on(READ, &name)?;
+            let found: Option<Customer> = admin.store.get_thing(&name).await?;
+            if found.is_none() {
+                return Err(AdminError::NotFound { kind: Kind::Customer, name });
             }
         }
         UsageOf::User(domain, user) => {

@@ -43,7 +43,8 @@ fn left(outcome: &Outcome) -> Vec<i64> {
 }
 
 fn put_customer(applier: &mut Applier, id: &str, limits: &str) -> bool {
-    applier.put_customer(&CustomerRow { domain: "default", id, limits }).is_ok()
+    let uid = if id == "c-1" { 1 } else { 2 };
+    applier.put_customer(&CustomerRow { domain: "default", id, limits, uid }).is_ok()
 }
 
 fn user_row(limits: &str) -> UserRow<'_> {
@@ -324,7 +325,7 @@ fn the_same_limits_stay_the_same_object() {
     let place = token.digest(&pepper());
     let of_key = || hot.replica.get(&place).unwrap().limits.clone().unwrap();
     let domain = crate::model::name::DomainName::parse("default").unwrap();
-    let of_customer = || hot.replica.customer(&domain, "c-1").unwrap();
+    let of_customer = || hot.replica.customer(&domain, "c-1").unwrap().limits.unwrap();
     assert!(put_customer(&mut applier, "c-1", QUOTA));
     let before = [of_key(), of_customer()];
     applier.put(&limited_key(&token).grants(&["users"]).row()).unwrap();
@@ -335,7 +336,7 @@ fn the_same_limits_stay_the_same_object() {
 }
 
 #[test]
-fn after_a_load_customers_that_are_gone_have_no_limits() {
+fn after_a_load_customers_that_are_gone_are_unknown() {
     let (hot, mut applier) = hot(&[]);
     let domain = crate::model::name::DomainName::parse("default").unwrap();
     for id in ["c-1", "c-2"] {
@@ -375,4 +376,28 @@ fn what_the_database_knows_reaches_the_quota_that_it_is_of() {
     }
     applier.reached(8, None);
     assert_eq!(left(&ask_for(&hot, &token, "c-1")), [89, 2, 79, 69, 59]);
+}
+
+#[test]
+fn what_is_asked_for_a_customer_is_counted_for_it_with_or_without_limits_if_it_is_known() {
+    let token = token();
+    let (hot, mut applier) = hot(&[opened_by(&token)]);
+    assert!(put_customer(&mut applier, "c-1", ""));
+    assert!(put_customer(&mut applier, "c-2", "daily:quota:1:day"));
+    for customer in ["c-1", "c-1", "c-2", "c-2", "c-3", ""] {
+        ask_for(&hot, &token, customer);
+    }
+    let checked = Terms { record: Record::Nothing, ..TERMS };
+    let mut of_c1 = question(DATA);
+    if let Ask::Access(access) = &mut of_c1.ask {
+        access.customer = "c-1";
+    }
+    authorize(&hot, token.reveal(), &of_c1, checked).unwrap();
+    let found = hot.ledger.drain_customers();
+    let found = found.iter().map(|count| (count.of.get(), count.allowed, count.denied));
+    assert_eq!(found.collect::<Vec<_>>(), [(1, 2, [0; 4]), (2, 1, [0, 0, 0, 1])]);
+    // no more when it is gone
+    applier.remove_customer("default", "c-1");
+    ask_for(&hot, &token, "c-1");
+    assert_eq!(hot.ledger.drain_customers(), []);
 }

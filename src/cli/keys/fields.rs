@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The columns of a list.
-pub(in crate::cli) const COLUMNS: [Field<Key>; 13] = [
+pub(in crate::cli) const COLUMNS: [Field<Key>; 14] = [
     Field { name: "Id", cell: |key, _| Cell::text(&key.id), fit: Fit::Whole },
     Field { name: "Name", cell: |key, _| Cell::text(&key.display_name), fit: Fit::Cut },
     Field { name: "State", cell: |key, _| state(key), fit: Fit::Whole },
@@ -19,11 +19,12 @@ pub(in crate::cli) const COLUMNS: [Field<Key>; 13] = [
     Field { name: "Limits", cell: |key, _| limits(&key.limits), fit: Fit::Spare(7) },
     Field { name: "Created by", cell: |key, _| Cell::text(&key.created_by), fit: Fit::Spare(8) },
     Field { name: "User", cell: |key, _| Cell::text(&key.user), fit: Fit::Wide },
+    Field { name: "Used from", cell: |key, _| Cell::text(&key.last_used_address), fit: Fit::Wide },
     Field { name: "Labels", cell: |key, _| Cell::pairs(&key.labels), fit: Fit::Wide },
 ];
 
 /// All that there is to say of a key.
-pub(super) const LINES: [Field<Key>; 31] = [
+pub(super) const LINES: [Field<Key>; 32] = [
     Field { name: "Id", cell: |key, _| Cell::text(&key.id), fit: Fit::Whole },
     Field { name: "Name", cell: |key, _| Cell::text(&key.display_name), fit: Fit::Whole },
     Field { name: "Description", cell: |key, _| Cell::text(&key.description), fit: Fit::Whole },
@@ -68,6 +69,11 @@ pub(super) const LINES: [Field<Key>; 31] = [
     Field {
         name: "Last used",
         cell: |key, look| Cell::when(key.last_used_time.as_ref(), look),
+        fit: Fit::Whole,
+    },
+    Field {
+        name: "Last used from",
+        cell: |key, _| Cell::text(&key.last_used_address),
         fit: Fit::Whole,
     },
     Field {

@@ -26,8 +26,9 @@ pub(super) const EXAMPLES: &str = "Examples:
   keyward usage --since 7d
   keyward usage --key key_01jd2v3w4x5y6z7a8b9c0d1e2f --step hour --since 24h
   keyward usage --domain acme --user ada --step month --output json
+  keyward usage --domain acme --customer acme-inc
 
-Hours, days and months are those of UTC. By customer nothing is counted.";
+Hours, days and months are those of UTC. Of customers those are counted that Keyward knows.";
 
 /// Settings of `keyward usage`.
 #[derive(Debug, Args)]
@@ -47,6 +48,10 @@ pub struct UsageArgs {
     /// Of all keys of this user, whose domain is `default` if none is given
     #[arg(long, short, value_name = "ID")]
     pub user: Option<String>,
+
+    /// Of all requests for this customer, whose domain is `default` if none is given
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key_id", "user"])]
+    pub customer: Option<String>,
 
     /// How much time one line stands for
     #[arg(long, value_name = "STEP", default_value = "day")]
@@ -100,11 +105,13 @@ async fn request(session: &Session, args: &UsageArgs) -> Result<QueryUsageReques
         None => String::new(),
     };
     let user = args.user.clone().unwrap_or_default();
-    let usual = if user.is_empty() { "" } else { "default" };
+    let customer = args.customer.clone().unwrap_or_default();
+    let usual = if user.is_empty() && customer.is_empty() { "" } else { "default" };
     Ok(QueryUsageRequest {
         key_id,
         domain: args.domain.clone().unwrap_or_else(|| usual.to_owned()),
         user,
+        customer,
         step: UsageStep::from(args.step).into(),
         start_time: Some(args.since),
         end_time: args.until,

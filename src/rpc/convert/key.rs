@@ -38,6 +38,10 @@ pub(in crate::rpc) fn key_to_pb(
         create_time: Some(time_to_pb(key.create_time)),
         update_time: Some(time_to_pb(key.update_time)),
         last_used_time: key.last_used_time.map(time_to_pb),
+        last_used_address: key
+            .last_used_address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
         delete_time: key.delete_time.map(time_to_pb),
         revocation: match &key.standing {
             Standing::Revoked(revocation) => Some(revocation_to_pb(revocation)),

@@ -7,6 +7,7 @@ use tonic::Status;
 use super::{Violations, number, time_to_pb};
 use crate::{
     model::{
+        customer::CustomerId,
         id::KeyId,
         list::PageSize,
         name::DomainName,
@@ -49,17 +50,27 @@ fn usage_of(violations: &mut Violations, request: &pb::QueryUsageRequest) -> Usa
     let key = violations.optional("key_id", &request.key_id, KeyId::parse);
     let domain = violations.optional("domain", &request.domain, DomainName::parse);
     let user = violations.optional("user", &request.user, UserId::parse);
+    let customer = violations.optional("customer", &request.customer, CustomerId::parse);
     if !request.key_id.is_empty() && !request.domain.is_empty() {
         violations.add("domain", "must be empty with key_id");
     }
     if !request.user.is_empty() && request.domain.is_empty() {
         violations.add("domain", "is required with user");
     }
-    match (key, domain, user) {
-        (Some(key), _, _) => UsageOf::Key(key),
-        (None, Some(domain), Some(user)) => UsageOf::User(domain, user),
-        (None, Some(domain), None) => UsageOf::Domain(domain),
-        (None, None, _) => UsageOf::All,
+    if !request.customer.is_empty() && request.domain.is_empty() {
+        violations.add("domain", "is required with customer");
+    }
+    if !request.customer.is_empty() && !request.user.is_empty() {
+        violations.add("customer", "must be empty with user");
+    }
+    match (key, domain) {
+        (Some(key), _) => UsageOf::Key(key),
+        (None, Some(domain)) => match (user, customer) {
+            (Some(user), _) => UsageOf::User(domain, user),
+            (None, Some(customer)) => UsageOf::Customer(domain, customer),
+            (None, None) => UsageOf::Domain(domain),
+        },
+        (None, None) => UsageOf::All,
     }
 }
 

@@ -94,7 +94,12 @@ impl Created for Customer {
         RETURNING 0::int8 AS uid";
 }
 
+/// With what was counted for it.
 impl Deleted for Customer {
     const DELETE: &'static str = "-- customer.delete
+        WITH counted AS (
+            DELETE FROM keyward.usage_customer_hour WHERE customer_uid = (
+                SELECT uid FROM keyward.customer WHERE domain = $1 AND id = $2)
+        )
         DELETE FROM keyward.customer WHERE domain = $1 AND id = $2";
 }

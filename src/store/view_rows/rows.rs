@@ -88,6 +88,7 @@ pub(super) fn customer_row(row: &impl Columns) -> Result<CustomerRow<'_>, StoreE
         domain: row.get(0, "domain")?,
         id: row.get(1, "id")?,
         limits: row.get(2, "limits")?,
+        uid: row.get(3, "uid")?,
     })
 }
 

@@ -8,8 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::{BATCH_KEYS_MAX, PAUSE_FACTOR};
 use crate::{
     clock,
-    model::{time::BootTime, usage::HourCount},
-    store::{Store, error::StoreError, usage_hours::CountBatch},
+    model::time::BootTime,
+    store::{
+        Store,
+        error::StoreError,
+        usage_hours::{CountBatch, Counts},
+    },
     usage::Ledger,
 };
 
@@ -24,7 +28,7 @@ pub struct CountFlush {
     number: i64,
     /// What is to be written, each part under the number that it will have. The first may have been
     /// written already.
-    waiting: VecDeque<Vec<HourCount>>,
+    waiting: VecDeque<Counts>,
     retention: Duration,
     forgot: Option<BootTime>,
 }
@@ -45,8 +49,11 @@ impl CountFlush {
     ) -> Result<(), StoreError> {
         // what was not written goes on being counted together, in a room with a bound
         self.write(store, stop).await?;
-        let counts = ledger.drain_counts();
-        self.waiting = counts.chunks(BATCH_KEYS_MAX).map(<[HourCount]>::to_vec).collect();
+        let (keys, customers) = (ledger.drain_counts(), ledger.drain_customers());
+        let keys = keys.chunks(BATCH_KEYS_MAX).map(|part| Counts::Keys(part.to_vec()));
+        let customers =
+            customers.chunks(BATCH_KEYS_MAX).map(|part| Counts::Customers(part.to_vec()));
+        self.waiting = keys.chain(customers).collect();
         self.write(store, stop).await?;
         self.forget(store).await
     }

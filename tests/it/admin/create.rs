@@ -63,6 +63,7 @@ async fn a_new_key_has_what_was_asked_for() {
         create_time: made.key.create_time,
         update_time: made.key.create_time,
         last_used_time: None,
+        last_used_address: String::new(),
         delete_time: None,
         revocation: None,
         retiring_secret: None,

@@ -74,6 +74,7 @@ fn other(id: &str, manager: &str) -> Key {
         create_time: Some(in_seconds(0)),
         update_time: Some(in_seconds(0)),
         last_used_time: Some(in_seconds(0)),
+        last_used_address: "192.0.2.7".into(),
         delete_time: Some(in_seconds(0)),
         revocation: Some(pb::Revocation::default()),
         retiring_secret: Some(pb::RetiringSecret::default()),

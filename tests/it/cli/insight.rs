@@ -72,6 +72,8 @@ async fn uses_are_told_to_programs_and_plotted_for_people() {
         assert!(plot.contains(&ink.repeat(10)) && plot.contains("allowed"), "{plot}");
         assert_eq!(plot.is_ascii(), locale == "C", "{plot}");
     }
+    let unknown = user.run(&["usage", "--domain", "default", "--customer", "nobody"]).await;
+    unknown.assert_refusal(3, &["nobody"]);
     let nothing = user.good(&["usage", "--since", "2020-01-01", "--until", "2020-01-02"]).await;
     assert!(nothing.printed.is_empty() && nothing.complained.contains("Nothing"), "{nothing:?}");
 }

@@ -4,6 +4,7 @@ mod callers;
 mod faults;
 mod listed;
 mod usage;
+mod usage_of_customers;
 mod watched;
 
 use keyward::rpc::pb::{

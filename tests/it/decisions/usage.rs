@@ -20,25 +20,39 @@ use crate::support::{
     server::Server,
 };
 
-const OFTEN: [&str; 2] = ["--usage-flush-interval", "20ms"];
+pub(super) const OFTEN: [&str; 2] = ["--usage-flush-interval", "20ms"];
 
-async fn query(
+pub(super) async fn query(
     insight: &mut Insight,
     request: QueryUsageRequest,
 ) -> Result<QueryUsageResponse, Status> {
     insight.query_usage(request).await.map(tonic::Response::into_inner)
 }
 
-fn of(made: &Made) -> QueryUsageRequest {
+pub(super) fn of(made: &Made) -> QueryUsageRequest {
     QueryUsageRequest { key_id: made.key.id.clone(), ..QueryUsageRequest::default() }
+}
+
+pub(super) fn of_customer(domain: &str, customer: &str) -> QueryUsageRequest {
+    let (domain, customer) = (domain.into(), customer.into());
+    QueryUsageRequest { domain, customer, ..QueryUsageRequest::default() }
 }
 
 /// Waits until so much of a key is stored.
 async fn until_counted(server: &Server, made: &Made, expected: UsageCount) {
+    until_counted_of(server, &of(made), expected).await;
+}
+
+/// Waits until so much is the answer.
+pub(super) async fn until_counted_of(
+    server: &Server,
+    question: &QueryUsageRequest,
+    expected: UsageCount,
+) {
     let mut last = None;
     let mut insight = server.insight();
     eventually("the counts are stored", async || {
-        let answer = query(&mut insight, of(made)).await.unwrap();
+        let answer = query(&mut insight, question.clone()).await.unwrap();
         let total = answer.total.unwrap();
         assert!(total.allowed <= expected.allowed, "{total:?}");
         last = Some(total);
@@ -47,11 +61,11 @@ async fn until_counted(server: &Server, made: &Made, expected: UsageCount) {
     .await;
 }
 
-fn allowed(times: i64) -> UsageCount {
+pub(super) fn allowed(times: i64) -> UsageCount {
     UsageCount { allowed: times, cost: times, ..UsageCount::default() }
 }
 
-async fn make_domain(site: &Site, name: &str) {
+pub(super) async fn make_domain(site: &Site, name: &str) {
     let domain = Domain { name: name.into(), display_name: name.into(), ..Domain::default() };
     let request = CreateDomainRequest { domain: Some(domain), validate_only: false };
     site.server.access().create_domain(request).await.unwrap();
@@ -262,6 +276,10 @@ async fn who_may_not_or_asks_for_what_is_not_there_is_told_so() {
             QueryUsageRequest { domain: "default".into(), user: "nobody".into(), ..none() },
             "USER_NOT_FOUND",
         ),
+        (
+            QueryUsageRequest { domain: "default".into(), customer: "nobody".into(), ..none() },
+            "CUSTOMER_NOT_FOUND",
+        ),
     ] {
         assert_status(query(&mut insight, request).await, Code::NotFound, reason);
     }
@@ -275,12 +293,27 @@ async fn who_may_not_or_asks_for_what_is_not_there_is_told_so() {
         end_time: at(10),
         page_size: -1,
         page_token: "nonsense".into(),
+        customer: "not an id".into(),
     };
-    let fields =
-        ["key_id", "domain", "user", "domain", "step", "end_time", "page_size", "page_token"];
+    let fields = [
+        "key_id",
+        "domain",
+        "user",
+        "customer",
+        "domain",
+        "customer",
+        "step",
+        "end_time",
+        "page_size",
+        "page_token",
+    ];
     assert_invalid(query(&mut insight, wrong).await, &fields);
-    let alone = QueryUsageRequest { user: "ida".into(), ..none() };
-    assert_invalid(query(&mut insight, alone).await, &["domain"]);
+    for alone in [
+        QueryUsageRequest { user: "ida".into(), ..none() },
+        QueryUsageRequest { customer: "acme".into(), ..none() },
+    ] {
+        assert_invalid(query(&mut insight, alone).await, &["domain"]);
+    }
 }
 
 #[tokio::test]
@@ -289,7 +322,9 @@ async fn usage_is_unavailable_without_a_database_and_counts_older_than_the_reten
     let (mut gate, beyond) = Gate::new("usage-hours", &database);
     gate.open();
     let old = "INSERT INTO keyward.usage_hour SELECT id, now() - n * interval '10 hours', domain,
-        NULL, 1, 0, 0, 0, 0, 1 FROM keyward.key, generate_series(1, 9) AS n";
+        NULL, 1, 0, 0, 0, 0, 1 FROM keyward.key, generate_series(1, 9) AS n;
+        INSERT INTO keyward.usage_customer_hour SELECT 1, now() - n * interval '10 hours',
+        1, 0, 0, 0, 0, 1 FROM generate_series(1, 9) AS n";
     database.connect().await.batch_execute(old).await.unwrap();
     let server =
         Server::start_with(&beyond, &[OFTEN[0], OFTEN[1], "--usage-retention", "1d"]).await;
@@ -298,8 +333,15 @@ async fn usage_is_unavailable_without_a_database_and_counts_older_than_the_reten
         (database.number(kept).await == 2).then_some(())
     })
     .await;
+    eventually("what is old of customers is forgotten", async || {
+        (database.number(&kept.replace("usage_hour", "usage_customer_hour")).await == 2)
+            .then_some(())
+    })
+    .await;
     server.asker().ask(may_read("")).await;
     gate.shut();
-    let result = query(&mut server.insight(), QueryUsageRequest::default()).await;
-    assert_status(result, Code::Unavailable, "DATABASE_UNAVAILABLE");
+    for request in [QueryUsageRequest::default(), of_customer("default", "acme")] {
+        let result = query(&mut server.insight(), request).await;
+        assert_status(result, Code::Unavailable, "DATABASE_UNAVAILABLE");
+    }
 }

@@ -96,6 +96,33 @@ impl Household {
 }
 
 #[tokio::test]
+async fn what_all_replicas_decide_is_noted_with_its_address_and_counted_for_its_customer() {
+    let redis = Redis::start("exact-noted").await;
+    let limits = [Vec::new(), Vec::new(), vec![rate(2, HOUR)], Vec::new()];
+    let mut house = Household::start(&redis, limits).await;
+    let client_address = "2001:db8::7".to_owned();
+    let request = AuthorizeRequest { client_address, ..house.request("c1", 1) };
+    for expected in ["ALLOWED", "ALLOWED", "429 RATE_LIMITED"] {
+        assert_eq!(verdict(&house.fleet.ask(0, request.clone()).await), expected);
+    }
+    // it stores what it noted when it ends
+    house.fleet.servers.remove(0).stop().await;
+    let other = &house.fleet.servers[0];
+    let question = pb::QueryUsageRequest {
+        domain: "acme".into(),
+        customer: "c1".into(),
+        ..pb::QueryUsageRequest::default()
+    };
+    let answer = other.insight().query_usage(question).await.unwrap().into_inner();
+    let counted =
+        pb::UsageCount { allowed: 2, cost: 2, denied_limited: 1, ..pb::UsageCount::default() };
+    assert_eq!(answer.total, Some(counted));
+    let request = pb::GetKeyRequest { id: house.made.key.id.clone() };
+    let key = other.admin().get_key(request).await.unwrap().into_inner().key.unwrap();
+    assert_eq!(key.last_used_address, "2001:db8::7");
+}
+
+#[tokio::test]
 async fn all_limits_of_a_request_are_taken_from_on_all_replicas_or_none_is() {
     let redis = Redis::start("exact-all").await;
     let limits =

@@ -140,7 +140,7 @@ async fn a_schema_is_only_made_by_who_may() {
     bootstrap.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
     run(bootstrap).await.assert_refusal(1, &words);
 
-    for applied in ["version 8; 8 migration(s)", "version 8; 0 migration(s)"] {
+    for applied in ["version 9; 9 migration(s)", "version 9; 0 migration(s)"] {
         let ended = run(migrate(&database)).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.printed.contains(applied), "{ended:?}");

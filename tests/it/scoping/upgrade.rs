@@ -113,7 +113,7 @@ async fn work_as_they_did(database: Database) {
     // both migrate, and one does
     let (writer, reader) = tokio::join!(Server::start(&database), Server::start(&database));
     let applied = "SELECT count(*) FROM keyward.migration";
-    assert_eq!(database.number(applied).await, 8);
+    assert_eq!(database.number(applied).await, 9);
     let mut world = World::of(database, writer, reader);
     let routed = |token: &str, method: &str, route: &str| AuthorizeRequest {
         method: method.into(),

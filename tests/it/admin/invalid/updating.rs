@@ -62,7 +62,7 @@ async fn update_refuses_bad_values() {
 
 /// What is no path, or no path of a field that may change.
 const BAD_PATHS: &str = " * id domain environment hint state created_by create_time update_time \
-    last_used_time delete_time revocation retiring_secret etag displayName key.display_name \
+    last_used_time last_used_address delete_time revocation retiring_secret etag displayName key.display_name \
     Display_name labels.team expire_time.seconds display_name,description ä";
 
 #[tokio::test]

@@ -36,7 +36,7 @@ fn shown(request: &ListKeysRequest, key: &Key) -> bool {
         request.created_by.is_empty() || request.created_by == key.created_by,
         request.labels.iter().all(|(name, value)| key.labels.get(name) == Some(value)),
         found(&key.display_name) || found(&key.hint),
-        before(&key.last_used_time, &request.last_used_before).unwrap_or(true),
+        before(&key.last_used_time.or(key.create_time), &request.last_used_before).unwrap_or(true),
         request.expires_before.is_none()
             || before(&key.expire_time, &request.expires_before).unwrap_or(false),
         request.expires_after.is_none()

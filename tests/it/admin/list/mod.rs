@@ -73,8 +73,36 @@ async fn a_use_is_shown_to_the_second_once_it_is_reported() {
     assert_eq!(Key { last_used_time: None, ..key.clone() }, used.key);
     let request = ListKeysRequest { order: KeyOrder::LastUsedTime.into(), ..of("uses") };
     assert_eq!(list(&mut admin, request).await, [unused.key.clone(), key]);
-    let idle = ListKeysRequest { last_used_before: Some(time), ..of("uses") };
-    assert_eq!(list(&mut admin, idle).await, [unused.key]);
+}
+
+#[tokio::test]
+async fn a_key_that_was_never_used_counts_as_used_when_it_was_made() {
+    let site = Site::start(&["--usage-flush-interval", "30m"]).await;
+    let mut admin = site.admin();
+    for name in ["Used of late", "Used long ago", "Made long ago", "Made of late"] {
+        let made = create(&mut admin, key_of("idle", name)).await;
+        match name {
+            "Used of late" => used(&site, &made.key.id, -60).await,
+            "Used long ago" => used(&site, &made.key.id, -7200).await,
+            _ => {}
+        }
+    }
+    let age = "UPDATE keyward.key SET created_at = created_at - interval '1 day'
+        WHERE display_name <> 'Made of late'";
+    site.database.connect().await.batch_execute(age).await.unwrap();
+    let before = |seconds| ListKeysRequest {
+        last_used_before: Some(in_seconds(seconds)),
+        order: KeyOrder::DisplayName.into(),
+        ..of("idle")
+    };
+    for (seconds, found) in [
+        (-172_800, &[][..]),
+        (-3600, &["Made long ago", "Used long ago"]),
+        (-30, &["Made long ago", "Used long ago", "Used of late"]),
+        (60, &["Made long ago", "Made of late", "Used long ago", "Used of late"]),
+    ] {
+        assert_eq!(names(&list(&mut admin, before(seconds)).await), found, "{seconds}");
+    }
 }
 
 #[tokio::test]

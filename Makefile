@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run test interop check bench clean
 
 # Which build `make run` runs: `make run PROFILE=dev` is built sooner and runs slower.
 PROFILE ?= release
@@ -11,6 +11,7 @@ ARGS ?=
 help:
 	@echo 'make run     install what is missing, build, serve     ARGS="--ephemeral"  PROFILE=dev'
 	@echo 'make test    install what is missing, run all tests    ARGS="name_of_a_test"'
+	@echo 'make interop try grpcurl, Python, proxies and more   ARGS="docs"  INTEROP_REQUIRE=all'
 	@echo 'make check   format, lints, documentation: what must be clean before a commit'
 	@echo 'make bench   install what is missing, build, measure    ARGS="unary"  ARGS="--help"'
 	@echo 'make clean   remove what was built; data and settings stay'
@@ -36,6 +37,10 @@ test:
 	rm -rf "$${CARGO_TARGET_DIR:-target}/tmp/logs" && \
 	cargo test --locked $(ARGS)
 	$(if $(ARGS),,@if [ -e scripts/no-token ]; then scripts/no-token; fi)
+
+# Uses Keyward with the tools that people have, and runs what the documents print. What could not be run is said in the table.
+interop:
+	@$(postgres); cargo build --locked && exec tests/interop/run $(ARGS)
 
 check:
 	cargo fmt --check

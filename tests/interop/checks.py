@@ -164,11 +164,13 @@ def build_axum(place):
             if ours.read() != copy.read():
                 complaints.append(f"examples/axum/{path} is not what {path} is; copy it")
     environment = {**os.environ, "CARGO_TARGET_DIR": target}
-    for command in ("build", "test"):
-        done = subprocess.run(["cargo", command, "--locked", "-q"], cwd=folder, env=environment, capture_output=True,
+    for words in (["build"], ["test"], ["clippy", "--all-targets"], ["fmt", "--check"]):
+        command = ["cargo", *words] if words[0] == "fmt" else ["cargo", *words, "--locked", "-q"]
+        command += ["--", "-D", "warnings"] if words[0] == "clippy" else []
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True,
                               text=True, timeout=TEST_SECONDS_MAX, check=False)
         if done.returncode != 0:
-            complaints.append(f"examples/axum: cargo {command}:\n{(done.stdout + done.stderr)[-6000:]}")
+            complaints.append(f"examples/axum: {' '.join(command)}:\n{(done.stdout + done.stderr)[-6000:]}")
     return os.path.join(target, "debug/keyward-axum"), complaints
 
 

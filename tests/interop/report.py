@@ -4,7 +4,7 @@ import shutil
 import textwrap
 from dataclasses import dataclass
 
-RAN, FAILED, NOT_RUN = "ran", "FAILED", "NOT run"
+RAN, FAILED, LEFT_OUT, NOT_RUN = "ran", "FAILED", "left out", "NOT run"
 
 
 @dataclass
@@ -28,6 +28,11 @@ class Report:
         """The checks with this tool were made; without complaints they are good."""
         self.complaints += complaints
         self.rows.append(Row(tool, version, FAILED if complaints else RAN, note))
+        self.tell(self.rows[-1])
+
+    def left_out(self, tool, why):
+        """There is nothing to run, and somebody has said so on purpose."""
+        self.rows.append(Row(tool, "–", LEFT_OUT, why))
         self.tell(self.rows[-1])
 
     def not_run(self, tool, why):
@@ -57,5 +62,5 @@ class Report:
             print("  ".join([*cells, lines[0]]))
             for line in lines[1:]:
                 print(" " * (sum(widths) + 6) + line)
-        counts = [f"{self.count(outcome)} {outcome}" for outcome in (RAN, FAILED, NOT_RUN)]
+        counts = [f"{self.count(outcome)} {outcome}" for outcome in (RAN, FAILED, LEFT_OUT, NOT_RUN)]
         print(f"\ninterop: {', '.join(counts)}")

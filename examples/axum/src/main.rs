@@ -2,7 +2,7 @@
 
 mod keyward;
 
-use std::{env, error::Error, net::SocketAddr};
+use std::{env, error::Error, net::SocketAddr, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -15,6 +15,9 @@ use tonic::transport::Endpoint;
 
 use crate::keyward::{Identity, KeywardLayer};
 
+/// How long a decision may take before a request is refused with 503.
+const DEADLINE: Duration = Duration::from_millis(500);
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
@@ -23,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Connects when it is first needed, and again whenever the connection is lost.
     let channel = Endpoint::from_shared(url)?.connect_lazy();
-    let keyward = KeywardLayer::new(channel, "production");
+    let keyward = KeywardLayer::new(channel, "production").deadline(DEADLINE);
     let app = Router::new()
         // The route map of the key's domain says what a system needs.
         .route("/api/systems/{id}", any(system))

@@ -13,6 +13,7 @@ from server import Keyward
 
 TEST_SECONDS_MAX = 3600
 LOAD_REQUESTS = 5000
+TOKEN = re.compile(rb"kw_[a-z0-9]{1,7}_[0-9A-Za-z]{38}")
 # Reflection does not list what only Envoy calls, nor itself.
 UNLISTED = {"envoy.service.auth.v3.Authorization/Check", "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"}
 
@@ -172,6 +173,18 @@ def build_axum(place):
         if done.returncode != 0:
             complaints.append(f"examples/axum: {' '.join(command)}:\n{(done.stdout + done.stderr)[-6000:]}")
     return os.path.join(target, "debug/keyward-axum"), complaints
+
+
+def check_logs(place):
+    """No token is in what Keyward and the backends wrote. What a first start shows to people (*.out) is meant to have one."""
+    complaints, count = [], 0
+    for name in sorted(os.listdir(place.logs)):
+        if name.endswith(".log"):
+            count += 1
+            with open(os.path.join(place.logs, name), "rb") as log:
+                if TOKEN.search(log.read()):
+                    complaints.append(f"{log.name}: there is a token in it")
+    return count, complaints
 
 
 def run_cargo_tests(place, suite, name):

@@ -8,6 +8,7 @@ of `ESSENTIAL`, in their order, and every `"field":` somewhere. `…` and values
 import json
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ DOCUMENT_SECONDS_MAX = 300
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
 FIELD = re.compile(r'"([a-z][A-Za-z]*)":')
 ESSENTIAL = re.compile(r'[A-Z]+(?:_[A-Z]+)+|"httpStatus": \d+|"(?:allowed|intact)": true|"status": "SERVING"|Code: [A-Z]\w+')
+# Programs of others that documents use. Where one is missing a block is not run, and that is told.
+OTHERS = ("curl", "helm", "jq", "openssl")
 # What documents write and a test has elsewhere.
 PORTS = {"127.0.0.1:50051": "authorize", "127.0.0.1:50052": "admin", "127.0.0.1:50053": "http"}
 
@@ -35,6 +38,7 @@ class Outcome:
 
     ran: int = 0
     left_out: list = field(default_factory=list)
+    lacking: list = field(default_factory=list)
     complaints: list = field(default_factory=list)
     calls: list = field(default_factory=list)
 
@@ -108,6 +112,12 @@ def work_folder(root, server):
     return folder
 
 
+def absent_programs(block, path):
+    """Which programs of others a block uses that are in none of these folders."""
+    used = [name for name in OTHERS if re.search(rf"(?m)(?:^|[|;&(])\s*{name}\b", block.text)]
+    return [name for name in used if shutil.which(name, path=path) is None]
+
+
 def read_notes(path):
     """What the noting grpcurl wrote: one object for each call."""
     if not os.path.exists(path):
@@ -121,16 +131,22 @@ def run(root, document, server, first_in_path):
     with open(os.path.join(root, document), encoding="utf-8") as file:
         found = blocks(file.read())
     outcome = Outcome(left_out=[(block.line, block.left_out) for block in found if block.left_out])
-    chosen = [block for block in found if not block.left_out]
+    environment = server.environment()
+    environment["PATH"] = os.pathsep.join([*first_in_path, environment["PATH"]])
+    chosen = []
+    for block in found:
+        absent = absent_programs(block, environment["PATH"])
+        if absent and not block.left_out:
+            outcome.lacking.append((block.line, " and ".join(absent)))
+        elif not block.left_out:
+            chosen.append(block)
     for block in chosen:
         for address, listener in PORTS.items():
             block.text = block.text.replace(address, f"127.0.0.1:{server.ports[listener]}")
     folder = os.path.join(server.folder, "blocks")
     os.makedirs(folder)
     notes = os.path.join(server.folder, "calls")
-    environment = server.environment()
-    environment.update(KEYWARD_TOKEN=server.token, INTEROP_CALLS=notes,
-                       PATH=os.pathsep.join([*first_in_path, environment["PATH"]]))
+    environment.update(KEYWARD_TOKEN=server.token, INTEROP_CALLS=notes)
     try:
         subprocess.run(["bash", "--noprofile", "--norc", "-c", shell_script(chosen, folder)], env=environment,
                        cwd=work_folder(root, server), timeout=DOCUMENT_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)

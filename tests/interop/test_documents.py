@@ -70,6 +70,14 @@ class Answers(unittest.TestCase):
         self.assertEqual(documents.missing("ERROR:\n  Code: NotFound", "ERROR:\n  Code: Internal"), ["Code: NotFound"])
 
 
+class Programs(unittest.TestCase):
+    """What a block needs of others."""
+
+    def test_only_what_is_called_is_needed(self):
+        for text, absent in (("a | jq .x\n", ["jq"]), ("curl -i x\n", ["curl"]), ("echo jq\n# helm\n", [])):
+            self.assertEqual(documents.absent_programs(documents.Block(1, text), "/nowhere"), absent, text)
+
+
 class Running(unittest.TestCase):
     """What becomes of blocks that do not end well, or say something else."""
 

@@ -10,7 +10,6 @@ pub use layer::{Identity, KeywardLayer};
 
 /// What `proto/keyward/v1/authorize.proto` says.
 #[expect(clippy::all, reason = "generated")]
-#[expect(dead_code, reason = "generated; not all of it is used")]
 mod pb {
     tonic::include_proto!("keyward.v1");
 }

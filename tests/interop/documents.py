@@ -37,6 +37,8 @@ class Outcome:
     """What became of a document."""
 
     ran: int = 0
+    # Whether the shell came to the end of the last block.
+    is_whole: bool = False
     left_out: list = field(default_factory=list)
     lacking: list = field(default_factory=list)
     complaints: list = field(default_factory=list)
@@ -172,6 +174,7 @@ def judge(document, chosen, folder, outcome):
                 f"{document}:{block.line}: the block failed, and {rest} after it were not tried. The end of its output:\n{shown}")
             return
         outcome.ran += 1
+        outcome.is_whole = outcome.ran == len(chosen)
         expected = {code[len("Code: "):] for code in ESSENTIAL.findall(block.answer) if code.startswith("Code: ")}
         for call in outcome.calls:
             if call["block"] == str(number):

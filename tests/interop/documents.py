@@ -19,6 +19,8 @@ ESSENTIAL = re.compile(r'[A-Z]+(?:_[A-Z]+)+|"httpStatus": \d+|"(?:allowed|intact
 # Programs of others that documents use. Where one is missing a block is not run, and that is told.
 OTHERS = ("curl", "helm", "jq", "openssl")
 # What documents write and a test has elsewhere.
+# Documents of commands that ask a server, and would refuse to choose between that and a database.
+OF_CLIENTS = {"docs/cli.md"}
 PORTS = {"127.0.0.1:50051": "authorize", "127.0.0.1:50052": "admin", "127.0.0.1:50053": "http"}
 
 
@@ -149,6 +151,9 @@ def run(root, document, server, first_in_path):
     os.makedirs(folder)
     notes = os.path.join(server.folder, "calls")
     environment.update(KEYWARD_TOKEN=server.token, INTEROP_CALLS=notes)
+    if document in OF_CLIENTS:
+        environment["KEYWARD_SERVER"] = f"http://127.0.0.1:{server.ports['admin']}"
+        del environment["KEYWARD_DATA_DIR"]
     try:
         subprocess.run(["bash", "--noprofile", "--norc", "-c", shell_script(chosen, folder)], env=environment,
                        cwd=work_folder(root, server), timeout=DOCUMENT_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)

@@ -13,7 +13,7 @@ use crate::{
 
 const CONNECTIONS: usize = 16;
 /// Of what is reached without the log in a closed loop.
-const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.2;
 
 pub fn run(choices: &Choices) -> Result<Report> {
     let mut site = choices.filled_site(Cores::One)?;

@@ -70,10 +70,10 @@ pub enum Scenario {
     /// Requests through an Envoy of one worker that asks nobody, a service that always allows, or
     /// keyward with limits. One core, 1,000,000 keys
     Envoy,
-    /// keyward with all decisions logged and with none: calls at half the rate that it reaches without, sent
+    /// keyward with all decisions logged and with none: calls at a fifth of the rate that it reaches without, sent
     /// on time whatever the answers do. One core, 1,000,000 keys
     Log,
-    /// keyward with 1 % of the calls traced and with none: calls at half the rate that it reaches without, sent
+    /// keyward with 1 % of the calls traced and with none: calls at a fifth of the rate that it reaches without, sent
     /// on time; with a collector that takes all, that hangs, and that is not there. One core, 1,000,000 keys
     Traces,
     /// Latencies at a fixed rate with imports of keys and without; then one large import whose server is

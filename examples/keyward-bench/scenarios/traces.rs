@@ -14,7 +14,7 @@ use crate::{
 
 const CONNECTIONS: usize = 16;
 /// Of what is reached without in a closed loop.
-const SHARE: f64 = 0.5;
+const SHARE: f64 = 0.2;
 const OFF: &str = "off";
 
 pub fn run(choices: &Choices) -> Result<Report> {

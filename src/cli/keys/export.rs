@@ -8,7 +8,8 @@ use crate::cli::{error::CliError, output::messages::json_line, session::Session}
 /// Settings of `keyward keys export`.
 ///
 /// Prints a line of JSON for each key: the protobuf message `keyward.v1.Key`, without its token, which nobody
-/// has. `keyward keys import` reads such lines, once `sha256` or `token` is added to each.
+/// has. `keyward keys import` reads such lines, once `sha256` or `token` is added to each, and refuses those of
+/// keys that have ended or have restrictions that an import cannot make.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Which keys.

@@ -77,6 +77,30 @@ async fn a_line_that_cannot_be_read_makes_no_key_at_all() {
 }
 
 #[tokio::test]
+async fn an_exported_key_is_not_imported_without_its_restrictions_or_after_its_end() {
+    let site = Site::shared();
+    let user = User::of(&site);
+    let create = ["keys", "create", "Carried narrow", "-p", "a"];
+    user.good(&[&create[..], &["--route", "GET /a"]].concat()).await;
+    let (ended, _) = user.make("Carried ended").await;
+    user.good(&["keys", "revoke", &ended, "--reason", "abuse", "--yes"]).await;
+    user.make("Carried whole").await;
+    for (name, refused) in
+        [("narrow", Some("line 1: routeRules: ")), ("ended", Some("line 1: ")), ("whole", None)]
+    {
+        let search = format!("Carried {name}");
+        let exported = user.good(&["keys", "export", "--search", &search]).await.printed;
+        let mut line: serde_json::Value = serde_json::from_str(&exported).unwrap();
+        line["token"] = json!(format!("exported-token-{name}"));
+        let imported = user.feed(&["keys", "import", "-"], &line.to_string()).await;
+        match refused {
+            Some(told) => imported.assert_refusal(2, &[told, "nothing was imported"]),
+            None => assert_eq!(imported.code, 0, "{imported:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_import_that_is_interrupted_makes_no_key() {
     let site = Site::shared();
     let operator = site.operator(&["keyward"]).await;

@@ -6,25 +6,22 @@ use std::{
     path::Path,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use prost::Message;
 use serde_json::{Map, Value, json};
 
-use super::csv;
+use super::{
+    csv,
+    line::{Place, tidy},
+};
 use crate::{
-    cli::{
-        error::CliError,
-        output::messages::{self, descriptor},
-        read::instant,
-    },
-    rpc::pb::{ImportKeyItem, Key},
+    cli::{error::CliError, output::messages},
+    rpc::pb::ImportKeyItem,
 };
 
 /// The server takes 1000 items and 256 KiB in a message.
 const ITEMS_MAX: usize = 500;
 const BYTES_MAX: usize = 128 * 1024;
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
-const SHA256_HEX_CHARS: usize = 64;
 
 /// How items are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +36,7 @@ pub enum Form {
 pub(super) struct Items {
     input: Box<dyn BufRead + Send>,
     form: Form,
+    place: Place,
     /// The line that was read last, from 1.
     line: usize,
     /// The names of the columns of CSV.
@@ -49,7 +47,7 @@ pub(super) struct Items {
 
 impl Items {
     /// Opens a file; `-` is standard input. Without a form, `.csv` is CSV.
-    pub(super) fn open(file: &Path, form: Option<Form>) -> Result<Self, CliError> {
+    pub(super) fn open(file: &Path, form: Option<Form>, place: Place) -> Result<Self, CliError> {
         let input: Box<dyn BufRead + Send> = if file.as_os_str() == "-" {
             Box::new(BufReader::new(io::stdin()))
         } else {
@@ -60,11 +58,11 @@ impl Items {
         };
         let is_csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         let form = form.unwrap_or(if is_csv { Form::Csv } else { Form::Jsonl });
-        Self::new(input, form)
+        Self::new(input, form, place)
     }
 
-    fn new(input: Box<dyn BufRead + Send>, form: Form) -> Result<Self, CliError> {
-        let mut items = Self { input, form, line: 0, columns: Vec::new(), held: None };
+    fn new(input: Box<dyn BufRead + Send>, form: Form, place: Place) -> Result<Self, CliError> {
+        let mut items = Self { input, form, place, line: 0, columns: Vec::new(), held: None };
         if form == Form::Csv {
             let record =
                 csv::record(&mut items.input).map_err(|error| items.wrong(&error.to_string()))?;
@@ -109,7 +107,7 @@ impl Items {
         let Some(mut object) = value else {
             return Ok(None);
         };
-        tidy(&mut object).map_err(|problem| self.wrong(&problem))?;
+        tidy(&mut object, &self.place).map_err(|problem| self.wrong(&problem))?;
         let item = messages::read(Value::Object(object));
         item.map(Some).map_err(|error| self.wrong(&error.to_string()))
     }
@@ -178,49 +176,13 @@ fn put(object: &mut Map<String, Value>, name: &str, text: String) {
     object.insert(name.to_owned(), value);
 }
 
-/// Takes out what only a key has that is there, and writes digests and times as the message has them.
-fn tidy(object: &mut Map<String, Value>) -> Result<(), String> {
-    let known = |message: Result<prost_reflect::MessageDescriptor, CliError>, name: &str| {
-        message.is_ok_and(|it| {
-            it.get_field_by_name(name).is_some() || it.get_field_by_json_name(name).is_some()
-        })
-    };
-    let only_of_keys = |name: &str| {
-        known(descriptor::<Key>(), name) && !known(descriptor::<ImportKeyItem>(), name)
-    };
-    object.retain(|name, _| !only_of_keys(name));
-    // the hint of a token is made from it
-    if object.contains_key("token") {
-        object.remove("hint");
-    }
-    if let Some(Value::String(text)) = object.get_mut("sha256")
-        && text.len() == SHA256_HEX_CHARS
-    {
-        *text = base64_of_hex(text).ok_or("sha256: is neither hexadecimal nor base64")?;
-    }
-    for name in ["notBeforeTime", "not_before_time", "expireTime", "expire_time"] {
-        if let Some(Value::String(text)) = object.get_mut(name) {
-            let time = instant(text).map_err(|problem| format!("{name}: {problem}"))?;
-            *text = time.to_string();
-        }
-    }
-    Ok(())
-}
-
-/// Hexadecimal digits as base64 (RFC 4648, section 4), as JSON has bytes.
-fn base64_of_hex(hex: &str) -> Option<String> {
-    let digits = hex.chars().map(|digit| digit.to_digit(16)).collect::<Option<Vec<_>>>()?;
-    let bytes = digits.chunks_exact(2).map(|two| two.iter().fold(0, |sum, digit| sum * 16 + digit));
-    let bytes = bytes.map(u8::try_from).collect::<Result<Vec<_>, _>>().ok()?;
-    Some(STANDARD.encode(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(text: &'static str, form: Form) -> Result<Vec<ImportKeyItem>, CliError> {
-        Items::new(Box::new(text.as_bytes()), form)?.some()
+        let place = Place { domain: "default".into(), environment: "production".into() };
+        Items::new(Box::new(text.as_bytes()), form, place)?.some()
     }
 
     #[test]
@@ -251,6 +213,8 @@ mod tests {
             ("{\"colour\": \"secret\"}", Form::Jsonl, "colour"),
             ("display_name,token\na,b,secret\n", Form::Csv, "line 2"),
             ("display_name,colour\na,secret\n", Form::Csv, "colour"),
+            ("display_name,customers\na,secret\n", Form::Csv, "line 2: customers"),
+            ("{\"domain\": \"secret\"}", Form::Jsonl, "line 1: domain"),
         ] {
             let error = read(text, form).unwrap_err().to_string();
             assert!(error.contains(told) && !error.contains("secret"), "{error}");

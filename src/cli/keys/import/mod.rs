@@ -6,6 +6,7 @@
 mod csv;
 mod items;
 mod job;
+mod line;
 
 use std::{future::pending, path::PathBuf, thread};
 
@@ -19,7 +20,7 @@ use tokio::{
 use tonic::{Request, Streaming};
 
 pub use self::items::Form;
-use self::items::Items;
+use self::{items::Items, line::Place};
 use super::{
     create::request_id,
     limits::{concurrency, quota, rate},
@@ -31,6 +32,7 @@ use crate::{
         read::{instant, label, labels},
         session::Session,
     },
+    model::name::DomainName,
     rpc::pb::{
         ImportConflict, ImportKeyItem, ImportKeysOptions, ImportKeysRequest, ImportKeysResponse,
         Job, Limit,
@@ -51,6 +53,10 @@ const WAITING_MAX: usize = 4;
 /// `expire_time`, `label:NAME`.
 ///
 /// An item needs a name, and the SHA-256 of its token (hexadecimal or base64) or the token itself.
+///
+/// Of a line of `keyward keys export`, what is only told of the old key is left out. A line is refused if the key
+/// is not active, if it is of another domain or environment, or if an import would lose what restricts it:
+/// route rules, customers, addresses, groups that were deleted, who manages it, what it may delegate.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// The file with the items; `-` is standard input
@@ -131,7 +137,7 @@ enum Sent {
 
 pub(super) async fn import(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let options = options(args)?;
-    let items = read(Items::open(&args.file, args.form)?);
+    let items = read(Items::open(&args.file, args.form, place(&options))?);
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|source| CliError::io("Ctrl-C cannot be listened for", source))?;
     let mut job = Job::default();
@@ -165,6 +171,14 @@ fn options(args: &ImportArgs) -> Result<ImportKeysOptions, CliError> {
         expire_time: args.expire_time,
         request_id: request_id(args.request_id.as_ref())?,
     })
+}
+
+fn place(options: &ImportKeysOptions) -> Place {
+    let domain = Some(&*options.domain).filter(|name| !name.is_empty());
+    Place {
+        domain: domain.unwrap_or(DomainName::DEFAULT).to_owned(),
+        environment: options.environment.clone(),
+    }
 }
 
 type Read = mpsc::Receiver<Result<Vec<ImportKeyItem>, CliError>>;

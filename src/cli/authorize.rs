@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use super::{
     Ending,
     args::Common,
-    error::CliError,
+    error::{CliError, even_unread},
     output::{Cell, Field, Fit, Tone, time},
     prompt,
     read::{Secret, secret_file, secret_input},
@@ -94,11 +94,16 @@ pub(super) async fn run(session: &Session, args: &AuthorizeArgs) -> Result<Endin
     };
     let ask = async |request| session.authorize().authorize(request).await;
     let answer = session.ask(request, ask).await?;
-    session.out.show(&answer, &LINES)?;
-    if session.out.is_for_people() {
-        show_parts(session, &answer)?;
-    }
+    even_unread(show(session, &answer))?;
     Ok(if answer.allowed { Ending::Done } else { Ending::Denied })
+}
+
+fn show(session: &Session, answer: &AuthorizeResponse) -> Result<(), CliError> {
+    session.out.show(answer, &LINES)?;
+    if session.out.is_for_people() {
+        show_parts(session, answer)?;
+    }
+    Ok(())
 }
 
 const LINES: [Field<AuthorizeResponse>; 8] = [

@@ -137,6 +137,14 @@ impl CliError {
     }
 }
 
+/// What was printed last, where an answer decides how the command ends: who reads no further does not change that.
+pub fn even_unread(printed: Result<(), CliError>) -> Result<(), CliError> {
+    match printed {
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        printed => printed,
+    }
+}
+
 fn of_status(code: Code) -> u8 {
     match code {
         Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => EXIT_USAGE,

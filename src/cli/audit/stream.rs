@@ -6,7 +6,7 @@ use crate::{
     cli::{
         Ending,
         args::Format,
-        error::{CliError, Doubt},
+        error::{CliError, Doubt, even_unread},
         output::{Tone, messages, progress::Progress, yaml},
         session::Session,
     },
@@ -47,7 +47,7 @@ pub(super) async fn verify(
         progress.show(answer.verified, Some(answer.total));
         if let Some(verdict) = &answer.verdict {
             progress.end();
-            conclude(session, &answer, verdict)?;
+            even_unread(conclude(session, &answer, verdict))?;
             return Ok(if verdict.intact { Ending::Done } else { Ending::Denied });
         }
     }

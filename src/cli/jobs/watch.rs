@@ -7,7 +7,7 @@ use super::fields::{LINES, kind, worked};
 use crate::{
     cli::{
         Ending,
-        error::{CliError, Doubt},
+        error::{CliError, Doubt, even_unread},
         output::{note, progress::Progress},
         session::Session,
     },
@@ -38,7 +38,7 @@ pub(super) async fn until_ended(session: &Session, job: Job) -> Result<Ending, C
         }
     }
     progress.end();
-    session.out.show(&job, &LINES)?;
+    even_unread(session.out.show(&job, &LINES))?;
     if job.failed > 0 {
         note(&format!("`keyward jobs errors {}` lists what could not be done.", job.id));
     }

@@ -1,11 +1,11 @@
 //! Output: JSON and YAML for programs, nothing harmful for terminals, pipes that end early.
 
-use std::io::Read;
+use std::{io::Read, process::Command};
 
 use keyward::rpc::pb::CreateKeyRequest;
 use serde_json::{Value, json};
 
-use super::{User, piped};
+use super::{User, piped, text};
 use crate::support::{
     client::{create, new_key},
     eventually,
@@ -53,29 +53,54 @@ async fn exported_lines_are_keys_without_secrets() {
     );
 }
 
+/// How the program ends when nobody reads what it prints, and what it complains of.
+async fn unread(mut command: Command) -> (Option<i32>, String) {
+    let mut child = piped(&mut command);
+    drop(child.stdout.take());
+    let status = eventually("the command ends", async || child.try_wait().unwrap()).await;
+    let mut complained = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
+    (status.code(), complained)
+}
+
 #[tokio::test]
 async fn who_reads_no_further_is_no_error() {
     let site = Site::shared();
     let user = User::of(&site);
     user.make("Read half").await;
-    let mut child = piped(&mut user.command(&["keys", "list"]));
-    drop(child.stdout.take());
-    let status = eventually("the command ends", async || child.try_wait().unwrap()).await;
-    let mut complained = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
-    assert_eq!((status.code(), complained.as_str()), (Some(0), ""));
+    assert_eq!(unread(user.command(&["keys", "list"])).await, (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn what_is_denied_or_failed_ends_so_even_if_nobody_reads_it() {
+    let site = Site::shared();
+    let user = User::of(&site);
+    let (_, token) = user.make("Denied unread").await;
+    let key = user.file("key", &token);
+    let allowed = ["authorize", "-p", "systems.read", "--key-file", text(&key)];
+    eventually("the server knows the key", async || {
+        (user.run(&allowed).await.code == 0).then_some(())
+    })
+    .await;
+    for (permission, code) in [("systems.write", 1), ("systems.read", 0)] {
+        let arguments = ["authorize", "-p", permission, "--key-file", text(&key)];
+        for format in ["table", "json"] {
+            let command = user.command(&[&arguments[..], &["-o", format]].concat());
+            assert_eq!(unread(command).await, (Some(code), String::new()), "{permission} {format}");
+        }
+    }
+    let items = user.file("keys.csv", "display_name,sha256\nImported unread,\n");
+    let (code, complained) = unread(user.command(&["keys", "import", text(&items)])).await;
+    assert_eq!(code, Some(1), "{complained}");
+    assert!(complained.contains("could not be imported: 1 of 1"), "{complained}");
 }
 
 #[tokio::test]
 async fn a_token_that_nobody_could_read_is_an_error() {
     let site = Site::shared();
     let user = User::of(&site);
-    let mut child = piped(&mut user.command(&["keys", "create", "Lost", "-p", "a"]));
-    drop(child.stdout.take());
-    let status = eventually("the command ends", async || child.try_wait().unwrap()).await;
-    let mut complained = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
-    assert_eq!(status.code(), Some(1), "{complained}");
+    let (code, complained) = unread(user.command(&["keys", "create", "Lost", "-p", "a"])).await;
+    assert_eq!(code, Some(1), "{complained}");
     assert!(complained.contains("lost") && complained.contains("keys regenerate"), "{complained}");
 }
 

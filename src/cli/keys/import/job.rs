@@ -7,7 +7,7 @@ use tonic::{Code, Request, Streaming};
 
 use crate::{
     cli::{
-        error::{CliError, Doubt},
+        error::{CliError, Doubt, even_unread},
         output::{Cell, Field, Fit, note, progress::Progress, text::plain},
         session::Session,
     },
@@ -47,7 +47,7 @@ pub(super) async fn watch(
     let Some(job) = until_ended(session, job, interrupt).await? else {
         return Ok(());
     };
-    show(session, &job)?;
+    even_unread(show(session, &job))?;
     if job.failed > 0 {
         tell_errors(session, &job).await?;
     }

@@ -2,13 +2,14 @@
 
 use std::{
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -18,10 +19,14 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::error::CliError;
+use super::{error::CliError, output::note};
 use crate::tls::outgoing::{Authorities, OutgoingTls, Source, Trust};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often a server is asked over HTTP/2 whether it is still there (RFC 9113, 6.7), and how long its answer may
+/// take.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Where `keyward serve` listens if it is not told.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:50052";
 
@@ -39,12 +44,17 @@ pub struct Route {
 }
 
 impl Route {
-    /// A channel that connects when it is first used.
-    pub fn channel(&self) -> Result<Channel, CliError> {
+    /// A channel that connects when it is first used. The first answer to a call, of a stream too, may take
+    /// `time_max`. A server that is gone without a word is noticed.
+    pub fn channel(&self, time_max: Duration) -> Result<Channel, CliError> {
         let endpoint = Endpoint::from_shared(self.server.clone())
             .map_err(|error| invalid(&self.server, &error.to_string()))?
             .connect_timeout(CONNECT_TIME_MAX)
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            .timeout(time_max)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIME_MAX)
+            .keep_alive_while_idle(true);
         if endpoint.uri().scheme_str() != Some("https") {
             if self.ca.is_some() || self.client_cert.is_some() || self.client_key.is_some() {
                 return Err(CliError::usage(
@@ -56,6 +66,22 @@ impl Route {
         }
         let connector = Connector { tls: TlsConnector::from(self.tls()?.config()) };
         Ok(endpoint.connect_with_connector_lazy(connector))
+    }
+
+    /// Tells people that others can see the token on its way.
+    pub fn warn_of_plaintext(&self) {
+        if self.is_overheard() {
+            note(&format!(
+                "Warning: {} is asked without TLS; others on the way can see the token.",
+                self.server
+            ));
+        }
+    }
+
+    /// Whether it leads to another machine without TLS.
+    fn is_overheard(&self) -> bool {
+        let uri = self.server.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
+        uri.is_some_and(|uri| !uri.host().is_some_and(is_this_machine))
     }
 
     fn tls(&self) -> Result<OutgoingTls, CliError> {
@@ -86,8 +112,8 @@ pub fn with_scheme(text: &str) -> Result<String, CliError> {
     let whole = if text.contains("://") {
         text.to_owned()
     } else {
-        let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
-        let here = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+        let authority = text.trim_end_matches('/').parse::<Authority>();
+        let here = authority.is_ok_and(|authority| is_this_machine(authority.host()));
         format!("{}://{text}", if here { "http" } else { "https" })
     };
     let parsed: Uri = whole.parse().map_err(|error| invalid(text, &format!("{error}")))?;
@@ -103,6 +129,16 @@ pub fn with_scheme(text: &str) -> Result<String, CliError> {
             Ok(format!("{scheme}://{authority}{port}"))
         }
         _ => Err(invalid(text, "must be like https://HOST:PORT")),
+    }
+}
+
+/// Whether a host, as an address has it, is the machine that this program runs on. A name is so if it is
+/// `localhost` (RFC 6761, 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => bare.eq_ignore_ascii_case("localhost"),
     }
 }
 
@@ -159,11 +195,33 @@ mod tests {
             ("127.0.0.1:50052", "http://127.0.0.1:50052"),
             ("localhost", "http://localhost:50052"),
             ("[::1]:9", "http://[::1]:9"),
+            ("[::1]", "http://[::1]:50052"),
+            ("127.0.0.7/", "http://127.0.0.7:50052"),
+            ("LOCALHOST:9", "http://LOCALHOST:9"),
+            ("127.example.org", "https://127.example.org:50052"),
+            ("localhost.example.org:9", "https://localhost.example.org:9"),
+            ("[2001:db8::1]", "https://[2001:db8::1]:50052"),
             ("keyward.example.org", "https://keyward.example.org:50052"),
             ("http://keyward:50052/", "http://keyward:50052"),
             ("https://keyward.example.org:443", "https://keyward.example.org:443"),
         ] {
             assert_eq!(with_scheme(given).unwrap(), meant);
+        }
+    }
+
+    #[test]
+    fn who_leads_to_another_machine_without_tls_is_overheard() {
+        for (server, expected) in [
+            ("http://127.0.0.1:50052", false),
+            ("http://[::1]:50052", false),
+            ("http://localhost:50052", false),
+            ("http://127.example.org:50052", true),
+            ("http://[2001:db8::1]:50052", true),
+            ("http://keyward:50052", true),
+            ("https://keyward:50052", false),
+        ] {
+            let route = Route { server: server.into(), ..Route::default() };
+            assert_eq!(route.is_overheard(), expected, "{server}");
         }
     }
 

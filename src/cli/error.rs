@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, path::PathBuf};
 
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 
 use crate::tls::InvalidTls;
 
@@ -87,12 +87,17 @@ pub enum CliError {
 }
 
 /// Whether it is known that nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// A question changes nothing.
     Nothing,
     /// A change was sent.
     Change,
+    /// A change was sent that is made once, however often it is sent with this `request_id`.
+    Repeatable {
+        /// The id.
+        request_id: String,
+    },
 }
 
 impl CliError {
@@ -129,6 +134,18 @@ impl CliError {
             Self::Failed { .. } | Self::Io { .. } => EXIT_FAILED,
             Self::Interrupted => EXIT_INTERRUPTED,
         }
+    }
+
+    /// Whether a status says that no connection was made, so that nothing was sent.
+    pub fn is_before_sending(status: &Status) -> bool {
+        let mut cause = Error::source(status);
+        while let Some(error) = cause {
+            if error.is::<ConnectError>() {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Whether who reads what is printed has read enough.

@@ -77,7 +77,7 @@ pub(super) fn login(args: &LoginArgs, runtime: &Runtime) -> Result<(), CliError>
     };
     let known = known.filter(|known| known.route.server == server);
     let route = route(connection, server, known)?;
-    warn_of_plaintext(&route.server);
+    route.warn_of_plaintext();
     let token = match connection.token_file() {
         Some(file) => secret_file("--token-file", file)?,
         None if prompt::is_possible() => {
@@ -116,15 +116,6 @@ async fn who_is(
         format!("{} is a key of domain {}, not an admin key", key.key_id, key.domain),
         "`keyward bootstrap` on the server makes an admin key, and so does `keyward keys create --domain keyward`",
     ))
-}
-
-fn warn_of_plaintext(server: &str) {
-    let here = ["http://127.", "http://localhost:", "http://[::1]:"];
-    if server.starts_with("http://") && !here.iter().any(|here| server.starts_with(here)) {
-        note(&format!(
-            "Warning: {server} is asked without TLS; others on the way can see the token."
-        ));
-    }
 }
 
 fn check_name(name: &str) -> Result<(), CliError> {

@@ -25,7 +25,7 @@ pub fn tell(error: &CliError, described: &Described) {
         return;
     }
     let told = match error {
-        CliError::Server { status, server, doubt } => of_status(status, server, *doubt, described),
+        CliError::Server { status, server, doubt } => of_status(status, server, doubt, described),
         CliError::Usage { problem, help }
         | CliError::Failed { problem, help }
         | CliError::NotFound { problem, help } => one(problem, help),
@@ -57,7 +57,7 @@ impl std::fmt::Display for Told {
     }
 }
 
-fn of_status(status: &Status, server: &str, doubt: Doubt, described: &Described) -> Told {
+fn of_status(status: &Status, server: &str, doubt: &Doubt, described: &Described) -> Told {
     let violations = status.get_details_bad_request().map(|bad| bad.field_violations);
     if let Some(violations) = violations.filter(|all| !all.is_empty()) {
         return of_violations(&violations, described);
@@ -76,13 +76,23 @@ fn of_status(status: &Status, server: &str, doubt: Doubt, described: &Described)
         (Code::Unauthenticated, _) => {
             format!("{server} does not take this admin key; `keyward login` gives it another one")
         }
-        (Code::Unavailable, _) if doubt == Doubt::Change => UNKNOWN_EFFECT.to_owned(),
+        (Code::Unavailable, _) if *doubt != Doubt::Nothing => unknown_effect(doubt),
         _ => help_for(reason).to_owned(),
     };
     Told { problems: vec![problem], help }
 }
 
-const UNKNOWN_EFFECT: &str = "whether the change was made is not known: look before you try again, as by `keyward keys show`";
+/// What to do where a change may have been made; nothing where there is no doubt.
+fn unknown_effect(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Nothing => String::new(),
+        Doubt::Change => "whether the change was made is not known: look before you try again, as by `keyward keys show`".to_owned(),
+        Doubt::Repeatable { request_id } => format!(
+            "whether the change was made is not known: the same again with `--request-id {request_id}` \
+             makes it if it was not, and makes nothing twice"
+        ),
+    }
+}
 
 /// What to do about a reason, where the message does not say it.
 fn help_for(reason: &str) -> &'static str {
@@ -107,10 +117,10 @@ fn help_for(reason: &str) -> &'static str {
 }
 
 /// How tonic says that a deadline has passed.
-const TIMEOUT: &str = "Timeout expired";
+pub(super) const TIMEOUT: &str = "Timeout expired";
 
 /// What did not come from Keyward: a connection that failed, a deadline, another server.
-fn without_reason(status: &Status, server: &str, doubt: Doubt) -> Told {
+fn without_reason(status: &Status, server: &str, doubt: &Doubt) -> Told {
     let (problem, help) = match status.code() {
         _ if status.source().is_some() && status.message() != TIMEOUT => {
             let cause = status.source().map(last_cause).unwrap_or_default();
@@ -128,18 +138,11 @@ fn without_reason(status: &Status, server: &str, doubt: Doubt) -> Told {
         ),
         code => (format!("{server}: {code:?}: {}", status.message()), ""),
     };
-    let help = if doubt == Doubt::Change && !is_before_sending(status) {
-        format!("{UNKNOWN_EFFECT}; {help}").trim_end_matches("; ").to_owned()
-    } else {
-        help.to_owned()
-    };
-    Told { problems: vec![problem], help }
-}
-
-/// Whether no connection was made at all.
-fn is_before_sending(status: &Status) -> bool {
-    let text = status.source().map(chain).unwrap_or_default();
-    text.contains("connect error") || text.contains("tcp") || text.contains("refused")
+    // who knows no such call has not made it
+    let is_certain = status.code() == Code::Unimplemented;
+    let unknown = if is_certain { String::new() } else { unknown_effect(doubt) };
+    let parts = [unknown.as_str(), help].into_iter().filter(|part| !part.is_empty());
+    Told { problems: vec![problem], help: parts.collect::<Vec<_>>().join("; ") }
 }
 
 fn last_cause(error: &(dyn Error + 'static)) -> String {

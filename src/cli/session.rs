@@ -18,6 +18,7 @@ use super::{
     contexts::{Context, Contexts},
     error::{CliError, Doubt},
     output::Output,
+    problem::TIMEOUT,
     read::{Secret, secret_file},
 };
 use crate::{
@@ -78,6 +79,7 @@ impl Session {
     pub fn open(common: &Common) -> Result<Self, CliError> {
         let out = Output::new(&common.output);
         let (route, token) = find(&common.connection)?;
+        route.warn_of_plaintext();
         Self::connect(&route, &token, common.connection.timeout, out)
     }
 
@@ -88,7 +90,7 @@ impl Session {
         time_max: Duration,
         out: Output,
     ) -> Result<Self, CliError> {
-        let connection = InterceptedService::new(route.channel()?, Bearer::of(token)?);
+        let connection = InterceptedService::new(route.channel(time_max)?, Bearer::of(token)?);
         Ok(Self { out, server: route.server.clone(), time_max, connection })
     }
 
@@ -117,29 +119,46 @@ impl Session {
         AuthorizeClient::new(self.connection.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    /// Asks something that may be asked again if no answer comes: a question, or a change that has a
-    /// `request_id`.
+    /// Asks a question, again if no answer comes.
     pub async fn ask<Q: Clone, A>(
         &self,
         question: Q,
         method: impl AsyncFn(Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, CliError> {
+        self.until_answered((question, Doubt::Nothing), method).await
+    }
+
+    /// Sends a change that has this `request_id`, by which it is made once: again if no answer comes.
+    pub async fn repeat<Q: Clone, A>(
+        &self,
+        (change, request_id): (Q, &str),
+        method: impl AsyncFn(Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, CliError> {
+        let doubt = Doubt::Repeatable { request_id: request_id.to_owned() };
+        self.until_answered((change, doubt), method).await
+    }
+
+    async fn until_answered<Q: Clone, A>(
+        &self,
+        (message, doubt): (Q, Doubt),
+        method: impl AsyncFn(Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, CliError> {
         let deadline = Deadline::after(self.time_max);
-        let mut tries = 1;
+        let (mut tries, mut was_sent) = (1, false);
         loop {
-            let mut request = Request::new(question.clone());
+            let mut request = Request::new(message.clone());
             request.set_timeout(deadline.left());
             let status = match method(request).await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => status,
             };
+            was_sent |= !CliError::is_before_sending(&status);
             let pause = pause_after(&status, tries);
-            if status.code() != Code::Unavailable
-                || tries == TRIES_MAX
-                || pause >= deadline.left()
-                || is_refused_connection(&status)
-            {
-                return Err(self.refused(status, Doubt::Nothing));
+            // where nobody has listened yet, nobody will within seconds
+            let may_help = was_sent && is_lost_or_unready(&status);
+            if !may_help || tries == TRIES_MAX || pause >= deadline.left() {
+                let doubt = if was_sent { doubt } else { Doubt::Nothing };
+                return Err(self.refused(status, doubt));
             }
             tries += 1;
             sleep(pause).await;
@@ -155,7 +174,10 @@ impl Session {
         let mut request = Request::new(change);
         request.set_timeout(self.time_max);
         let answer = method(request).await;
-        answer.map(Response::into_inner).map_err(|status| self.refused(status, Doubt::Change))
+        answer.map(Response::into_inner).map_err(|status| {
+            let is_certain = CliError::is_before_sending(&status);
+            self.refused(status, if is_certain { Doubt::Nothing } else { Doubt::Change })
+        })
     }
 
     /// An error of this server.
@@ -164,9 +186,12 @@ impl Session {
     }
 }
 
-/// Nobody listens there, or TLS fails: that does not end within seconds.
-fn is_refused_connection(status: &Status) -> bool {
-    std::error::Error::source(status).is_some()
+/// Whether the server cannot answer just now, or the connection failed: what a server sends has no cause here.
+fn is_lost_or_unready(status: &Status) -> bool {
+    match std::error::Error::source(status) {
+        Some(_) => status.message() != TIMEOUT,
+        None => status.code() == Code::Unavailable,
+    }
 }
 
 fn pause_after(status: &Status, tries: u32) -> Duration {

@@ -80,8 +80,13 @@ pub struct RegenerateArgs {
 
 pub(super) async fn create(session: &Session, args: &CreateArgs) -> Result<(), CliError> {
     let request = request(args)?;
-    let ask = async |request| session.keys().create_key(request).await;
-    let answer = session.ask(request, ask).await?;
+    let send = async |request| session.keys().create_key(request).await;
+    let answer = if args.validate_only {
+        session.ask(request, send).await?
+    } else {
+        let id = request.request_id.clone();
+        session.repeat((request, &id), send).await?
+    };
     let key = answer.key.clone().unwrap_or_default();
     if args.validate_only {
         session.out.show(&key, &LINES)?;
@@ -131,8 +136,9 @@ pub(super) async fn regenerate(session: &Session, args: &RegenerateArgs) -> Resu
         etag: args.etag.clone().unwrap_or_default(),
         request_id: request_id(args.request_id.as_ref())?,
     };
-    let ask = async |request| session.keys().regenerate_key(request).await;
-    let answer = session.ask(request, ask).await?;
+    let send = async |request| session.keys().regenerate_key(request).await;
+    let id = request.request_id.clone();
+    let answer = session.repeat((request, &id), send).await?;
     let key = answer.key.clone().unwrap_or_default();
     show_token(session, &answer, (&key, &answer.token), "Made a new token for")
 }

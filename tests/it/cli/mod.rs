@@ -7,6 +7,7 @@ mod each;
 mod import;
 mod insight;
 mod keys;
+mod lost;
 mod nouns;
 mod refused;
 mod shown;

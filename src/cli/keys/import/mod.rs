@@ -207,10 +207,15 @@ async fn send(
     job: &mut Job,
 ) -> Result<(), CliError> {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    let request_id = options.request_id.clone();
     let first = ImportKeysRequest { options: Some(options), items: Vec::new() };
     let mut next = Some(Sent::Message(Box::new(first)));
     let mut keys = session.keys();
-    let refused = |status| session.refused(status, Doubt::Nothing);
+    // until the end is sent the server makes nothing
+    let refused = |status, ended: bool| {
+        let named = || Doubt::Repeatable { request_id: request_id.clone() };
+        session.refused(status, if ended { named() } else { Doubt::Nothing })
+    };
     let mut beginning = Box::pin(keys.import_keys(Request::new(messages(receiver))));
     let mut answers: Option<Streaming<ImportKeysResponse>> = None;
     let mut progress = Progress::begin("Sent", None);
@@ -218,9 +223,9 @@ async fn send(
     loop {
         tokio::select! {
             begun = &mut beginning, if answers.is_none() => {
-                answers = Some(begun.map_err(refused)?.into_inner());
+                answers = Some(begun.map_err(|status| refused(status, ended))?.into_inner());
             }
-            answer = next_of(&mut answers) => match answer.map_err(refused)? {
+            answer = next_of(&mut answers) => match answer.map_err(|status| refused(status, ended))? {
                 Some(answer) => {
                     *job = answer.job.unwrap_or_default();
                     progress.show(answer.received, None);

@@ -72,9 +72,23 @@ pub fn secret_input(what: &str) -> Result<Secret, CliError> {
 }
 
 fn text_of(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(text)
+    text_within(from, SECRET_BYTES_MAX)
+}
+
+/// All text that there is; an error if it has more bytes than may be, since a part would mean something else.
+pub fn text_within(from: impl Read, bytes_max: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let read = from.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= bytes_max) {
+        return String::from_utf8(bytes).map_err(|error| {
+            let why = error.utf8_error();
+            error.into_bytes().zeroize();
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        });
+    }
+    bytes.zeroize();
+    let problem = format!("it has more than {bytes_max} bytes");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, problem))
 }
 
 /// An instant: `2026-12-31`, `2026-12-31T18:00:00Z`, or how long from now: `30d`, `12h`.
@@ -144,6 +158,15 @@ mod tests {
         let secret = Secret::new(" kw_prod_x\n".into()).unwrap();
         assert_eq!((secret.reveal(), format!("{secret:?}").as_str()), ("kw_prod_x", "Secret(..)"));
         assert_eq!(Secret::new("\n".into()), None);
+    }
+
+    #[test]
+    fn a_text_is_read_as_a_whole_or_refused() {
+        assert_eq!(text_within(&b"abc"[..], 3).unwrap(), "abc");
+        for (given, problem) in [(&b"abcd"[..], "more than 3 bytes"), (b"\xff", "utf-8")] {
+            let error = text_within(given, 3).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde_json::json;
 use self::finding::{Finding, Level};
 use super::{banner::say, commands::run, envoy::Outcome};
 use crate::{
+    cli::output::messages::harmless,
     clock,
     config::doctor::{DoctorArgs, DoctorFormat},
     model::time::Timestamp,
@@ -36,11 +37,15 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<Outcome> {
             }
         }
         DoctorFormat::Json => {
-            let all: Vec<_> = findings.iter().map(Finding::json).collect();
-            say(&format!("{:#}", json!(all)))?;
+            say(&json_of(&findings))?;
         }
     }
     Ok(if worst == Some(Level::Failure) { Outcome::Bad } else { Outcome::Good })
+}
+
+fn json_of(findings: &[Finding]) -> String {
+    let all: Vec<_> = findings.iter().map(Finding::json).collect();
+    harmless(&format!("{:#}", json!(all)))
 }
 
 async fn examine(args: &DoctorArgs) -> Vec<Finding> {
@@ -83,6 +88,15 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_database_says_does_nothing_to_a_terminal() {
+        let said = "role \u{9b}2J\u{202e}\u{200b}";
+        let shown = json_of(&[Finding::fine("database", said)]);
+        assert!(shown.is_ascii(), "{shown:?}");
+        let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read[0]["found"], said);
+    }
 
     #[test]
     fn clocks_that_differ_too_much_are_told_of() {

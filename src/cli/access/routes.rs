@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ use crate::{
             messages::{self, Shown},
             note,
         },
+        read::text_within,
         session::Session,
     },
     rpc::pb::{
@@ -205,13 +206,10 @@ fn read<T: Shown>(file: &Path, lines: fn(&str) -> Result<T, String>) -> Result<T
 }
 
 fn text_of(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
     if file.as_os_str() == "-" {
-        io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text)?;
-    } else {
-        File::open(file)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+        return text_within(io::stdin().lock(), FILE_BYTES_MAX);
     }
-    Ok(text)
+    text_within(File::open(file)?, FILE_BYTES_MAX)
 }
 
 /// The lines that say something, with their numbers.

@@ -156,7 +156,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// JSON whose texts can do a terminal no harm: what JSON leaves as it is, is escaped as it allows.
-fn harmless(json: &str) -> String {
+pub fn harmless(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for char in json.chars() {
         if char == '\n' || !is_harmful(char) {

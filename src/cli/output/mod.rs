@@ -240,7 +240,9 @@ impl Output {
     /// Shows what is no message as programs read it.
     pub fn raw(&self, value: &serde_json::Value) -> Result<(), CliError> {
         match self.format {
-            Format::Table | Format::Json => self.print(&format!("{value:#}\n")),
+            Format::Table | Format::Json => {
+                self.print(&messages::harmless(&format!("{value:#}\n")))
+            }
             Format::Yaml => self.print(&yaml::document(value)),
         }
     }

@@ -110,3 +110,34 @@ async fn a_token_can_come_from_a_file() {
     let missing = ["keys", "list", "--server", &*user.server, "--token-file", "/none"];
     run(user.bare(&missing)).await.assert_refusal(1, &["--token-file", "/none"]);
 }
+
+#[tokio::test]
+async fn who_sends_a_token_to_another_machine_without_tls_is_warned_each_time() {
+    let site = Site::shared();
+    let user = User::of(&site);
+    // Linux takes it for this machine, and an address of this machine is not what it looks like
+    let elsewhere = format!("http://0.0.0.0:{}", site.server.admin.port());
+    for (server, is_warned) in [(&elsewhere, true), (&user.server, false)] {
+        for arguments in [&["keys", "list"][..], &["login"]] {
+            let mut command = user.command(arguments);
+            command.env("KEYWARD_SERVER", server);
+            let ended = run_fed(command, &user.token).await;
+            assert_eq!(ended.code, 0, "{ended:?}");
+            assert_eq!(ended.complained.contains("without TLS"), is_warned, "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_into_the_file_does_nothing_to_a_terminal() {
+    let site = Site::shared();
+    let user = User::of(&site);
+    login(&user, "one", &user.token).await;
+    let kept = fs::read_to_string(user.contexts()).unwrap();
+    fs::write(user.contexts(), kept.replace("http://", "http://\u{202e}\u{9b}")).unwrap();
+    for format in ["table", "json", "yaml"] {
+        let shown = run(user.bare(&["contexts", "list", "-o", format])).await;
+        assert_eq!(shown.code, 0, "{shown:?}");
+        assert!(!shown.printed.contains(['\u{202e}', '\u{9b}']), "{shown:?}");
+    }
+}

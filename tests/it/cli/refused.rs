@@ -1,6 +1,6 @@
 //! What goes wrong is told in words, by the name of the flag, and by the exit code.
 
-use super::User;
+use super::{User, text};
 use crate::support::operator::Site;
 
 /// A key that nobody has.
@@ -69,12 +69,34 @@ async fn a_server_that_is_away_or_silent_ends_with_5() {
     silent.assert_refusal(5, &["did not answer in time", "--timeout"]);
     let changed = user.run(&["keys", "deactivate", NOBODY, "--timeout", "300ms"]).await;
     changed.assert_refusal(5, &["is not known"]);
+    for stream in [
+        &["audit", "verify"][..],
+        &["audit", "export"],
+        &["decisions", "list", "--follow"],
+        &["keys", "import", "-"],
+    ] {
+        let silent = user.run(&[stream, &["--timeout", "300ms"]].concat()).await;
+        silent.assert_refusal(5, &["did not answer in time"]);
+    }
     drop(site);
     let away = user.run(&["keys", "list"]).await;
     away.assert_refusal(5, &["does not answer", &user.server, "is it running"]);
     let away = user.run(&["keys", "deactivate", NOBODY]).await;
     away.assert_refusal(5, &["does not answer"]);
     assert!(!away.complained.contains("is not known"), "{away:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_long_is_not_taken_in_part() {
+    let site = Site::shared();
+    let user = User::of(&site);
+    let long = user.file("long", &"GET /a/{id} systems.read\n".repeat(50_000));
+    for noun in ["routes", "catalogue"] {
+        let set = ["domains", noun, "set", "default", text(&long), "--dry-run"];
+        user.run(&set).await.assert_refusal(1, &["FILE: ", "more than 1048576 bytes"]);
+    }
+    let token = ["authorize", "-p", "a", "--key-file", text(&long)];
+    user.run(&token).await.assert_refusal(1, &["--key-file: ", "more than 4096 bytes"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Comma-separated values (RFC 4180).
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 /// A record of a file is no longer than this.
 const RECORD_BYTES_MAX: usize = 1024 * 1024;
@@ -10,7 +10,10 @@ pub(super) fn record(input: &mut impl BufRead) -> io::Result<Option<(Vec<String>
     let mut lines = 0;
     let mut text = String::new();
     loop {
-        let read = input.read_line(&mut text)?;
+        // a line may have no end
+        let left = RECORD_BYTES_MAX.saturating_sub(text.len()).saturating_add(1);
+        let left = u64::try_from(left).unwrap_or(u64::MAX);
+        let read = input.by_ref().take(left).read_line(&mut text)?;
         lines += usize::from(read > 0);
         if text.len() > RECORD_BYTES_MAX {
             return Err(invalid("the record is too long"));
@@ -63,6 +66,8 @@ fn invalid(problem: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufReader;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -80,6 +85,15 @@ mod tests {
         );
         let mut open = "\"a,b\n".as_bytes();
         assert!(record(&mut open).is_err());
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_refused_without_reading_all_of_it() {
+        for char in *b"x\"" {
+            let mut endless = BufReader::new(io::repeat(char).take(64 << 20));
+            assert!(record(&mut endless).unwrap_err().to_string().contains("too long"));
+            assert!(endless.get_ref().limit() > 60 << 20);
+        }
     }
 
     proptest! {

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    envoy::example::{Choices, HostPort, KeySources},
-    model::name::EnvironmentName,
+    envoy::example::{Choices, HostPort},
+    model::{key_source::KeySources, name::EnvironmentName},
 };
 
 /// What to do about Envoy.

@@ -4,14 +4,15 @@ use std::{fmt, net::SocketAddr};
 
 use thiserror::Error;
 
-use crate::model::name::EnvironmentName;
+use crate::model::{
+    key_source::{KeySource, KeySources},
+    name::EnvironmentName,
+};
 
 const TEMPLATE: &str = include_str!("example.yaml");
 
 /// Longer host names are in no DNS (RFC 1035, 2.3.4).
 const HOST_BYTES_MAX: usize = 253;
-
-const SOURCES_MAX: usize = 16;
 
 /// What differs from one installation to the other.
 #[derive(Clone, Debug)]
@@ -70,59 +71,11 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(is_part)
 }
 
-/// Where keys are in requests, as `keyward serve --key-sources` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySources(Vec<String>);
-
-/// A text that is no list of places of keys.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error(
-    "must be a list such as header:x-api-key,bearer of header:NAME, bearer, basic:USER, query:NAME \
-     and cookie:NAME"
-)]
-pub struct InvalidKeySources;
-
-impl KeySources {
-    /// Reads a list of places.
-    pub fn parse(text: &str) -> Result<Self, InvalidKeySources> {
-        let sources: Vec<String> = text.split(',').map(|source| source.trim().to_owned()).collect();
-        let bearers = sources.iter().filter(|source| *source == "bearer").count();
-        let is_good = sources.len() <= SOURCES_MAX
-            && bearers <= 1
-            && sources.iter().all(|source| is_source(source));
-        if is_good { Ok(Self(sources)) } else { Err(InvalidKeySources) }
-    }
-
-    /// The header fields that have keys, but for `authorization`, which may have something else too.
-    fn headers(&self) -> impl Iterator<Item = String> + '_ {
-        let names = self.0.iter().filter_map(|source| source.strip_prefix("header:"));
-        names.map(str::to_ascii_lowercase)
-    }
-}
-
-impl fmt::Display for KeySources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(","))
-    }
-}
-
-fn is_source(source: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    match source.split_once(':') {
-        Some(("header" | "basic" | "query" | "cookie", name)) => {
-            !name.is_empty() && name.bytes().all(is_word)
-        }
-        Some(_) => false,
-        None => source == "bearer",
-    }
-}
-
 /// The configuration. It ends with a line's end.
 pub fn render(choices: &Choices) -> String {
     let Choices { listen, upstream, keyward, environment, key_sources } = choices;
-    let removed = key_sources
-        .headers()
-        .fold(String::new(), |list, name| list + "                - " + &name + "\n");
+    let removed = public_fields(key_sources)
+        .fold(String::new(), |list, name| list + "                - " + name + "\n");
     [
         ("@LISTEN_ADDRESS@", listen.ip().to_string()),
         ("@LISTEN_PORT@", listen.port().to_string()),
@@ -137,4 +90,14 @@ pub fn render(choices: &Choices) -> String {
     ]
     .iter()
     .fold(TEMPLATE.to_owned(), |text, (mark, value)| text.replace(mark, value))
+}
+
+/// The header fields that have keys, but for `authorization`, which may have something else too.
+fn public_fields(sources: &KeySources) -> impl Iterator<Item = &str> {
+    sources.iter().filter_map(|source| match source {
+        KeySource::Header(name) => Some(&**name),
+        KeySource::Bearer | KeySource::Basic(_) | KeySource::Query(_) | KeySource::Cookie(_) => {
+            None
+        }
+    })
 }

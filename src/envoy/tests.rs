@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::{
     check,
-    example::{Choices, HostPort, KeySources, render},
+    example::{Choices, HostPort, render},
     finding::{Finding, Severity, Text, is_bad, to_json},
     rules,
 };
-use crate::model::name::EnvironmentName;
+use crate::model::{key_source::KeySources, name::EnvironmentName};
 
 fn in_project(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -198,6 +198,10 @@ fn hosts_and_sources_that_would_be_no_yaml_are_refused() {
         "bearer,",
         "x:y",
         "bearer,bearer",
+        "header:Authorization",
+        "header:x-forwarded-for",
+        "header:x-keyward-key-id",
+        "query:a,query:a",
     ] {
         assert!(KeySources::parse(text).is_err(), "{text}");
     }

@@ -138,6 +138,14 @@ impl KeySources {
     }
 }
 
+/// As [`KeySources::parse`] reads it.
+impl fmt::Display for KeySources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources: Vec<_> = self.iter().map(ToString::to_string).collect();
+        f.write_str(&sources.join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,8 +154,7 @@ mod tests {
     fn every_form_is_read_and_shown_as_it_was_written() {
         let text = "header:x-api-key,bearer,basic:haplo,query:api-key,cookie:api_key.1";
         let sources = KeySources::parse(text).unwrap();
-        let shown: Vec<_> = sources.iter().map(ToString::to_string).collect();
-        assert_eq!(shown.join(","), text);
+        assert_eq!(sources.to_string(), text);
         assert_eq!(KeySources::parse("header:X-Api-Key"), KeySources::parse(" header:x-api-key "));
     }
 

@@ -76,7 +76,8 @@ fn its_envoy_has_the_example_s_configuration_and_asks_both_keywards() {
         upstream: example::HostPort::parse("upstream:8081").unwrap(),
         keyward: example::HostPort::parse("keyward:50051").unwrap(),
         environment: keyward::model::name::EnvironmentName::parse("production").unwrap(),
-        key_sources: example::KeySources::parse("header:x-api-key,bearer").unwrap(),
+        key_sources: keyward::model::key_source::KeySources::parse("header:x-api-key,bearer")
+            .unwrap(),
     };
     assert_eq!(
         envoy,

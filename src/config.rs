@@ -185,10 +185,16 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Refuses what would go stale between two looks.
+    /// Refuses what would go stale between two looks, and a database that contradicts other settings.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         if self.max_staleness < 2 * self.poll_interval {
             return Err(InvalidSetting::StaleByDesign);
+        }
+        if self.require_database_url && self.database.url()?.is_none() {
+            return Err(InvalidSetting::NoDatabaseUrl);
+        }
+        if self.ephemeral {
+            self.database.refuse_lasting()?;
         }
         Ok(())
     }

@@ -48,6 +48,11 @@ fn filter(level: &str) -> Result<EnvFilter, InvalidLogLevel> {
     EnvFilter::builder().parse(level).map_err(InvalidLogLevel)
 }
 
+/// Whether logs can have this level. Changes nothing.
+pub fn check_level(level: &str) -> Result<(), InvalidLogLevel> {
+    filter(level).map(drop)
+}
+
 /// Sends logs to standard error from now on.
 pub fn start(level: &str, format: LogFormat) -> Result<Levels, InvalidLogLevel> {
     let lines = fmt().with_env_filter(filter(level)?).with_writer(io::stderr);

@@ -42,7 +42,7 @@ use crate::{
         planes::Planes,
     },
     clock,
-    config::{InvalidSetting, ServeArgs, notices::Receiver, tls::Listeners},
+    config::{ServeArgs, notices::Receiver, tls::Listeners},
     rpc::health::{self, Departure},
     store::{Store, error::StoreError},
     tasks::Tasks,
@@ -61,9 +61,6 @@ const TASKS_END_TIME_MAX: Duration = Duration::from_secs(10);
 /// through `levels`.
 pub fn serve(args: &ServeArgs, levels: Levels) -> anyhow::Result<()> {
     args.check()?;
-    if args.require_database_url && args.database.url()?.is_none() {
-        return Err(InvalidSetting::NoDatabaseUrl.into());
-    }
     // before anything is started, so that a port that is taken costs nothing
     let listeners = planes::Listeners::bind(args)?;
     let lifetime = if args.ephemeral { Lifetime::Ephemeral } else { Lifetime::Service };

@@ -279,6 +279,7 @@ fn store(error: &StoreError) -> Status {
         | StoreError::Corrupt { .. }
         | StoreError::Discontinuity { .. }
         | StoreError::Schema(_)
+        | StoreError::MissingMigrations(_)
         | StoreError::MissingPepper { .. }
         | StoreError::RetiredPepper { .. }
         | StoreError::ServerTooOld { .. }

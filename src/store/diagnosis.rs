@@ -76,6 +76,11 @@ const MAY_MIGRATE: &str = "-- diagnosis.may_migrate
         END AS may
     FROM (SELECT to_regnamespace('keyward')::oid AS oid) AS schema";
 
+/// Without USAGE even the names in a schema cannot be looked up, so that no other statement can say this.
+const ACCESS: &str = "-- diagnosis.access
+    SELECT has_schema_privilege(oid, 'USAGE') AS open
+    FROM pg_namespace WHERE nspname = 'keyward'";
+
 const HEAD: &str = "-- diagnosis.head
     SELECT revision FROM keyward.log_head";
 
@@ -106,6 +111,17 @@ pub struct ServerFacts {
     pub clock: Timestamp,
 }
 
+/// Whether our role can look into the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// There is no schema yet.
+    Absent,
+    /// It lacks USAGE on it.
+    Closed,
+    /// It can.
+    Open,
+}
+
 /// Where the decision log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partitions {
@@ -130,6 +146,15 @@ impl Store {
             read_only: field(row, "server", "read_only")?,
             clock: field(row, "server", "clock")?,
         })
+    }
+
+    /// Whether our role can look into the schema: what is to be asked before anything in it.
+    pub async fn schema_access(&self) -> Result<Access, StoreError> {
+        let rows = self.run(ACCESS, &[]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Access::Absent);
+        };
+        Ok(if field(row, "schema", "open")? { Access::Open } else { Access::Closed })
     }
 
     /// What our role may not do although it must to serve, each as `key (INSERT, UPDATE)`. What is not

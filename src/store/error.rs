@@ -48,6 +48,12 @@ pub enum StoreError {
     /// The schema is newer than this program, or was edited.
     #[error("the database's schema does not fit this program: {0}")]
     Schema(String),
+    /// The schema is older than this program.
+    #[error(
+        "the database's schema does not fit this program: {0} migration(s) are missing; run `keyward \
+         migrate`"
+    )]
+    MissingMigrations(usize),
     /// A pepper that digests are keyed with was not given.
     #[error(
         "the pepper {id} is needed and was not given: {secrets} token(s) are digested with it and would \

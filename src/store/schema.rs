@@ -155,10 +155,7 @@ impl Store {
         let found = rows.first().map_or(Ok(false), |row| field(row, "migration", "found"))?;
         let known = if found { check(&self.run(APPLIED, &[]).await?)? } else { 0 };
         if known < MIGRATIONS.len() {
-            let missing = MIGRATIONS.len() - known;
-            return Err(StoreError::Schema(format!(
-                "{missing} migration(s) are missing; run `keyward migrate`"
-            )));
+            return Err(StoreError::MissingMigrations(MIGRATIONS.len() - known));
         }
         Ok(())
     }

@@ -15,7 +15,11 @@ use crate::{
         time::Timestamp,
     },
     postgres::PrivatePostgres,
-    store::{Address, Store, diagnosis::Partitions, error::StoreError},
+    store::{
+        Address, Store,
+        diagnosis::{Access, Partitions},
+        error::StoreError,
+    },
     telemetry::chain,
 };
 
@@ -24,6 +28,7 @@ const CONNECTIONS: usize = 3;
 /// Jobs that failed longer ago are history.
 const FAILED_JOBS_DAYS: u64 = 7;
 const MEBIBYTE: i64 = 1024 * 1024;
+const SCHEMA: &str = "schema";
 
 /// What is found, and the last revision that the database has.
 pub(super) async fn examine(args: &ServeArgs) -> (Option<i64>, Vec<Finding>) {
@@ -35,13 +40,7 @@ pub(super) async fn examine(args: &ServeArgs) -> (Option<i64>, Vec<Finding>) {
     if !server(&store, &mut findings).await {
         return (None, findings);
     }
-    let schema = store.check_schema().await;
-    let has_schema = schema.is_ok();
-    findings.extend(role::examine(&store, args, has_schema).await);
-    findings.push(match schema {
-        Ok(()) => Finding::fine("schema", "is this version's"),
-        Err(error) => schema_fault(&error, args),
-    });
+    let has_schema = schema(&store, args, &mut findings).await;
     if has_schema {
         findings.push(pepper(&store, args).await);
     }
@@ -120,18 +119,58 @@ async fn server(store: &Store, findings: &mut Vec<Finding>) -> bool {
     true
 }
 
-fn schema_fault(error: &StoreError, args: &ServeArgs) -> Finding {
-    let found = chain(error);
-    let is_missing = found.contains("missing");
-    if is_missing && !args.no_migrate {
-        return Finding::warning("schema", found, "`keyward serve` migrates it when it starts");
-    }
-    let help = if is_missing {
-        "run `keyward migrate`, as --no-migrate (KEYWARD_NO_MIGRATE) is set"
-    } else {
-        "use the version of keyward that this database is for"
+/// What can be seen of the schema.
+#[derive(Debug)]
+pub(super) enum Schema {
+    /// There is none yet.
+    Absent,
+    /// Our role may not look into it.
+    Closed,
+    /// It is there; whether it is this version's.
+    There(Result<(), StoreError>),
+}
+
+/// Whether the schema is as this version needs it; what our role may do with it.
+async fn schema(store: &Store, args: &ServeArgs, findings: &mut Vec<Finding>) -> bool {
+    let schema = match store.schema_access().await {
+        Ok(Access::Absent) => Schema::Absent,
+        Ok(Access::Closed) => Schema::Closed,
+        Ok(Access::Open) => Schema::There(store.check_schema().await),
+        Err(error) => {
+            findings.push(refused(SCHEMA, &error));
+            return false;
+        }
     };
-    Finding::failure("schema", found, help)
+    findings.extend(role::examine(store, args, &schema).await);
+    let found = match &schema {
+        // the role's lack is told
+        Schema::Closed => return false,
+        Schema::Absent => missing(args, "is not there yet".to_owned()),
+        Schema::There(Ok(())) => Finding::fine(SCHEMA, "is this version's"),
+        Schema::There(Err(error)) => schema_fault(error, args),
+    };
+    findings.push(found);
+    matches!(schema, Schema::There(Ok(())))
+}
+
+fn schema_fault(error: &StoreError, args: &ServeArgs) -> Finding {
+    match error {
+        StoreError::MissingMigrations(_) => missing(args, chain(error)),
+        StoreError::Schema(_) => {
+            let help = "use the version of keyward that this database is for";
+            Finding::failure(SCHEMA, chain(error), help)
+        }
+        error => refused(SCHEMA, error),
+    }
+}
+
+/// What the next server makes, unless it must not.
+fn missing(args: &ServeArgs, found: String) -> Finding {
+    if args.no_migrate {
+        let help = "run `keyward migrate`, as --no-migrate (KEYWARD_NO_MIGRATE) is set";
+        return Finding::failure(SCHEMA, found, help);
+    }
+    Finding::warning(SCHEMA, found, "`keyward serve` migrates it when it starts")
 }
 
 async fn pepper(store: &Store, args: &ServeArgs) -> Finding {

@@ -16,9 +16,12 @@ use super::{banner::say, commands::run, envoy::Outcome};
 use crate::{
     cli::output::messages::harmless,
     clock,
-    config::doctor::{DoctorArgs, DoctorFormat},
+    config::{
+        ServeArgs,
+        doctor::{DoctorArgs, DoctorFormat},
+    },
     model::time::Timestamp,
-    telemetry::chain,
+    telemetry::{chain, check_level},
 };
 
 /// Clocks that differ by more are told of: limits by time, expiry and certificates are a little off then.
@@ -50,10 +53,7 @@ fn json_of(findings: &[Finding]) -> String {
 
 async fn examine(args: &DoctorArgs) -> Vec<Finding> {
     let serve = &args.serve;
-    let mut findings = Vec::new();
-    if let Err(invalid) = serve.check() {
-        findings.push(Finding::failure("settings", chain(&invalid), "the server will not start"));
-    }
+    let mut findings = settings(serve);
     let (listeners, mut found) = tls::examine(serve);
     findings.append(&mut found);
     let (revision, mut found) = database::examine(serve).await;
@@ -61,6 +61,19 @@ async fn examine(args: &DoctorArgs) -> Vec<Finding> {
     findings.extend(redis::examine(serve).await);
     findings.append(&mut listeners::examine(serve, listeners.as_ref(), revision).await);
     findings
+}
+
+/// Settings with which a server would end at its start.
+fn settings(serve: &ServeArgs) -> Vec<Finding> {
+    let checks: [Result<(), String>; 3] = [
+        serve.check().map_err(|invalid| chain(&invalid)),
+        serve.notices.receiver().map(drop).map_err(|invalid| chain(&invalid)),
+        check_level(&serve.log.log_level).map_err(|invalid| chain(&invalid)),
+    ];
+    let problems = checks.into_iter().filter_map(Result::err);
+    problems
+        .map(|problem| Finding::failure("settings", problem, "the server will not start"))
+        .collect()
 }
 
 /// What another machine's clock says, asked for between two looks at ours.

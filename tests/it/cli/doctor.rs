@@ -128,6 +128,60 @@ async fn a_role_that_only_reads_is_found() {
     database.connect().await.batch_execute(&drop).await.unwrap();
 }
 
+/// The names of what failed, with what was found.
+fn failed(all: &[Value]) -> Vec<(&str, &str)> {
+    let such = all.iter().filter(|it| it["level"] == "fail");
+    such.map(|it| (it["check"].as_str().unwrap(), it["found"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_look_into_the_schema_or_at_its_migrations_is_found() {
+    let database = Database::new();
+    let role = format!("stranger_of_{}", name(&database).await);
+    let owner = database.connect().await;
+    owner.batch_execute(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let ask = async || {
+        let mut command = doctor(&database, &[]);
+        command.env("DATABASE_URL", database.url.replace("user=keyward", &format!("user={role}")));
+        found(command).await.1
+    };
+    let all = ask().await;
+    assert!(assert_only(&all, "fail", "role: serve").contains("USAGE"), "{all:#?}");
+    let grant = format!(
+        "GRANT USAGE ON SCHEMA keyward TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyward TO {role};
+         REVOKE SELECT ON keyward.migration FROM {role}"
+    );
+    owner.batch_execute(&grant).await.unwrap();
+    let all = ask().await;
+    let [(serve, lacking), (schema, refused)] = failed(&all)[..] else { panic!("{all:#?}") };
+    assert_eq!((serve, schema), ("role: serve", "schema"));
+    assert!(lacking.ends_with("migration (SELECT)"), "{lacking}");
+    assert!(refused.contains("permission denied"), "{refused}");
+    let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    owner.batch_execute(&drop).await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_with_which_a_server_would_end_are_found() {
+    let database = Database::new();
+    for (arguments, told) in [
+        (&["--ephemeral"][..], "--ephemeral"),
+        (&["--notice-url", "https://hooks.example.org/x"], "--notice-secret-file"),
+        (&["--log-level", "keyward=loud"], "--log-level"),
+        (&["--poll-interval", "1h"], "--max-staleness"),
+    ] {
+        let (code, all) = found(doctor(&database, arguments)).await;
+        assert_eq!(code, 1, "{all:#?}");
+        assert!(assert_only(&all, "fail", "settings").contains(told), "{all:#?}");
+    }
+    let mut without = doctor(&database, &["--require-database-url", "--data-dir", "/none"]);
+    without.env_remove("DATABASE_URL");
+    let (_, all) = found(without).await;
+    assert!(failed(&all)[0].1.contains("--database-url"), "{all:#?}");
+    assert_eq!(failed(&all)[0].0, "settings");
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_written_and_one_that_is_away_are_found() {
     let database = Database::new();

@@ -9,6 +9,7 @@ import unittest
 import backends
 import documents
 import test_documents
+import test_tools
 from server import Keyward
 
 TEST_SECONDS_MAX = 3600
@@ -58,11 +59,12 @@ class Place:
 
 
 def run_own_tests():
-    """What runs the documents does find faults."""
-    tests = unittest.defaultTestLoader.loadTestsFromModule(test_documents)
+    """What runs the documents does find faults, and what runs the steps ends."""
+    load = unittest.defaultTestLoader.loadTestsFromModule
+    tests = unittest.TestSuite(load(module) for module in (test_documents, test_tools))
     result = unittest.TextTestRunner(stream=open(os.devnull, "w", encoding="utf-8")).run(tests)
     complaints = [f"tests/interop: {test.id()}\n{trace}" for test, trace in result.failures + result.errors]
-    return f"{result.testsRun} tests of what runs the documents", complaints
+    return f"{result.testsRun} tests of what runs documents and steps", complaints
 
 
 def run_document(place, document):

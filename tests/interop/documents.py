@@ -18,9 +18,9 @@ FIELD = re.compile(r'"([a-z][A-Za-z]*)":')
 ESSENTIAL = re.compile(r'[A-Z]+(?:_[A-Z]+)+|"httpStatus": \d+|"(?:allowed|intact)": true|"status": "SERVING"|Code: [A-Z]\w+')
 # Programs of others that documents use. Where one is missing a block is not run, and that is told.
 OTHERS = ("curl", "helm", "jq", "openssl")
-# What documents write and a test has elsewhere.
 # Documents of commands that ask a server, and would refuse to choose between that and a database.
 OF_CLIENTS = {"docs/cli.md"}
+# What documents write and a test has elsewhere.
 PORTS = {"127.0.0.1:50051": "authorize", "127.0.0.1:50052": "admin", "127.0.0.1:50053": "http"}
 
 

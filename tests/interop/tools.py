@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 INSTALL_SECONDS_MAX = 1200
@@ -26,13 +27,25 @@ def first_said(text):
     return reasons[0] if reasons else last_line(text)
 
 
+def run_whole(command, environment=None):
+    """Runs something that fetches or builds, and all that it starts: when its time is over, all of that ends."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            out, err = process.communicate(timeout=INSTALL_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise Missing(f"{os.path.basename(command[0])} was not over after {INSTALL_SECONDS_MAX} s") from None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
 def ensure(root, name):
     """Runs scripts/ensure-NAME and puts what it prints into PATH. Returns that."""
     script = os.path.join(root, "scripts", f"ensure-{name}")
     if not os.path.exists(script):
         raise Missing(f"there is no scripts/ensure-{name}")
-    done = subprocess.run([script], capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX,
-                          stdin=subprocess.DEVNULL, check=False)
+    done = run_whole([script])
     if done.returncode != 0:
         raise Missing(first_said(done.stderr))
     printed = done.stdout.strip()
@@ -55,6 +68,8 @@ def version(command):
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
     except OSError as failure:
         return f"? ({failure.strerror})"
+    except subprocess.TimeoutExpired:
+        return "? (it does not answer)"
     number = re.search(r"\d+\.\d+(?:\.\d+)?", done.stdout + done.stderr)
     return number.group(0) if number else "?"
 
@@ -77,8 +92,7 @@ def health_probe(folder):
             return found
     find("go", "grpc_health_probe is built by it")
     environment = {**os.environ, "GOBIN": folder, "CGO_ENABLED": "0"}
-    done = subprocess.run(["go", "install", HEALTH_PROBE], env=environment, capture_output=True, text=True,
-                          timeout=INSTALL_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)
+    done = run_whole(["go", "install", HEALTH_PROBE], environment)
     if done.returncode != 0:
         raise Missing(f"go install: {last_line(done.stderr)}")
     return os.path.join(folder, "grpc-health-probe")

@@ -15,10 +15,10 @@
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.probes.readiness "http") .Values.tls.http.clientCaSecret }}
-{{- fail "probes.readiness: http is impossible with tls.http.clientCaSecret, since kubelet has no certificate; use grpc, or leave clients of the http listener without" }}
+{{- fail "probes.readiness: http is impossible with tls.http.clientCaSecret, since kubelet has no certificate; use grpc, or tcp if the authorize listener has TLS, or leave clients of the http listener without" }}
 {{- end }}
 {{- if and (eq .Values.probes.readiness "grpc") (include "keyward.tlsSecret" (list . "authorize")) }}
-{{- fail "probes.readiness: grpc is impossible with TLS on the authorize listener, since kubelet cannot speak it; use http" }}
+{{- fail "probes.readiness: grpc is impossible with TLS on the authorize listener, since kubelet cannot speak it; use http, or tcp if clients of the http listener need certificates" }}
 {{- end }}
 {{- if ne (empty .Values.notices.url) (empty .Values.notices.existingSecret) }}
 {{- fail "notices.url and notices.existingSecret need each other" }}

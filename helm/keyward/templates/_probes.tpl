@@ -4,12 +4,14 @@
 httpGet: {path: {{ index . 1 }}, port: http, scheme: {{ empty $secret | ternary "HTTP" "HTTPS" }}}
 {{- end }}
 
-{{/* Readiness says whether the pod may decide, liveness only whether it answers at all. */}}
+{{/* Readiness says whether the pod may decide, but for tcp, which cannot see it; liveness only whether it answers at all. */}}
 {{- define "keyward.probes" -}}
 {{- with .Values.probes -}}
 readinessProbe:
   {{- if eq .readiness "http" }}
   {{ include "keyward.httpGet" (list $ "/readyz") }}
+  {{- else if eq .readiness "tcp" }}
+  tcpSocket: {port: http}
   {{- else }}
   grpc: {port: {{ (include "keyward.ports" $ | fromYaml).authorize }}, service: keyward.v1.Authorize}
   {{- end }}

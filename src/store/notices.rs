@@ -26,11 +26,15 @@ const RELEASE: &str = "-- notices.release
     UPDATE keyward.notice_head SET lease_expire_at = '-infinity' WHERE owner = $1";
 
 /// Not of a key whose whole life is shorter than the threshold: whoever made it knows. One that has ended
-/// meanwhile was not changed since: nobody ended it on purpose.
+/// meanwhile was not changed since: nobody ended it on purpose. The id is made from what the notice is of: one
+/// that may have arrived, was dropped and is made again is known to its receiver.
 const MAKE: &str = "-- notices.make
     WITH made AS (
         INSERT INTO keyward.notice (id, key_id, expire_at, threshold_seconds, state, made_at, try_at)
-        SELECT gen_random_uuid(), k.id, k.expire_at, $3, 'waiting', $4, $4
+        SELECT encode(substring(sha256(convert_to(concat_ws(' ', k.id,
+                to_char(k.expire_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), $3), 'UTF8'))
+                FROM 1 FOR 16), 'hex')::uuid,
+            k.id, k.expire_at, $3, 'waiting', $4, $4
         FROM keyward.key AS k
         WHERE k.expire_at > $1 AND k.expire_at <= $2
             AND k.deleted_at IS NULL AND k.standing = 'active'
@@ -39,7 +43,7 @@ const MAKE: &str = "-- notices.make
             AND NOT EXISTS (SELECT FROM keyward.notice AS n WHERE n.key_id = k.id
                 AND n.expire_at = k.expire_at AND n.threshold_seconds <= $3)
         ORDER BY k.expire_at LIMIT $5
-        ON CONFLICT ON CONSTRAINT notice_once DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING 1
     )
     SELECT count(*) AS made FROM made";

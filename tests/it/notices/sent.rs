@@ -106,6 +106,26 @@ async fn each_threshold_gives_a_notice_and_a_new_end_gives_new_ones() {
 }
 
 #[tokio::test]
+async fn a_notice_that_was_dropped_after_a_try_and_is_made_again_has_the_same_id() {
+    let wait = Reply::Status(503, "retry-after: 3\r\n");
+    let receiver = Receiver::start("again", &[wait]).await;
+    let database = Database::new();
+    let server = start(&database, &receiver.flags()).await;
+    let id = ending(&server, "Old again", 3600).await.id;
+    grow_old(&database, "Old").await;
+    receiver.until(1).await;
+    let mut admin = server.admin();
+    let request = pb::DeactivateKeyRequest { id: id.clone(), ..Default::default() };
+    admin.deactivate_key(request).await.unwrap();
+    let kept = "SELECT count(*) FROM keyward.notice";
+    eventually("it is dropped", async || (database.number(kept).await == 0).then_some(())).await;
+    let request = pb::ActivateKeyRequest { id, ..Default::default() };
+    admin.activate_key(request).await.unwrap();
+    let arrived = receiver.until(2).await;
+    assert_eq!(arrived[0].id(), arrived[1].id());
+}
+
+#[tokio::test]
 async fn what_moved_was_stopped_or_deleted_is_not_told_of_any_more() {
     // nothing is sent for three seconds, in which all is changed
     let wait = Reply::Status(503, "retry-after: 3\r\n");

@@ -124,7 +124,7 @@ impl Rotation {
                 }
             }
         }
-        self.flush(stop).await?;
+        self.flush(plan, stop).await?;
         Ok(Goes::On)
     }
 
@@ -171,8 +171,9 @@ impl Rotation {
         Ok(())
     }
 
-    /// Stores all that is noted. Half of the time is left to others.
-    async fn flush(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+    /// Stores all that was noted, until it is time to look at the peppers again. Half of the time is left
+    /// to others. What is noted meanwhile waits, so that this ends however many keys are used.
+    async fn flush(&self, plan: &Plan, stop: &CancellationToken) -> Result<(), StoreError> {
         loop {
             let batch = self.upgrades.take(BATCH_KEYS_MAX);
             if batch.is_empty() || stop.is_cancelled() {
@@ -197,6 +198,9 @@ impl Rotation {
             }
             let pause = clock::boot().since(begun).clamp(PAUSE_MIN, PAUSE_MAX);
             stop.run_until_cancelled(sleep(pause)).await;
+            if batch.len() < BATCH_KEYS_MAX || Plan::is_due(plan.see) {
+                return Ok(());
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod refusal;
 mod rotation;
+mod task;
 
 use std::{fs, process::Command};
 

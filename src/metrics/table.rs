@@ -103,7 +103,7 @@ metrics! {
         "Keys that need a pepper which this process does not have. While there are any, keys that it does not know are UNAVAILABLE.",
         "0. Otherwise give it the pepper that the log names.";
     PEPPER_SECRETS: Gauge "keyward_pepper_secrets" in "" by &[Label { name: "pepper", values: Values::Peppers }],
-        "Tokens that are digested with each pepper, counted every five minutes while the database knows several.",
+        "Tokens that are digested with each pepper, counted every five minutes while there are several that are not retired.",
         "While one pepper takes the place of another, the old one's falls as keys are used; at 0 it can be retired.";
     LOADS: Counter "keyward_replica_loads_total" in "" by NONE,
         "How often all keys were loaded.",

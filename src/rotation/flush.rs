@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SEE_EVERY: Duration = Duration::from_secs(60);
 /// How often to tell the log that one is missing.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// How often to count secrets, while there are several peppers: it reads all keys.
+/// How often to count secrets, while there are several peppers that are not retired: it reads all keys.
 const COUNT_EVERY: Duration = Duration::from_secs(300);
 /// A batch that took no time at all is still followed by a pause.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -117,7 +117,9 @@ impl Rotation {
                 error!(pepper = %current, "the pepper that new keys are digested with was retired");
                 return Ok(Goes::NoFurther);
             }
-            if known.len() > 1 && Plan::is_due(plan.count) {
+            if known.iter().filter(|known| known.retire_time.is_none()).count() <= 1 {
+                self.counts.set(BTreeMap::new());
+            } else if Plan::is_due(plan.count) {
                 plan.count = Some(clock::Deadline::after(COUNT_EVERY));
                 if let Err(error) = self.count(&known).await {
                     debug!(error = chain(&error), "secrets cannot be counted now");

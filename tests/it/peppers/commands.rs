@@ -52,6 +52,18 @@ async fn a_pepper_is_retired_only_when_nothing_needs_it() {
     assert_eq!(retired.code, 0, "{retired:?}");
     assert!(retired.printed.contains("Nothing needed it"), "{retired:?}");
     retire(&[&id(OLD)]).await.assert_refusal(1, &["retired already"]);
+
+    // with one that is left there is nothing to count
+    drop(server);
+    let server = files.server(&database, &[NEW, OLD]).await;
+    let shown = eventually("the task has looked", async || {
+        let shown = String::from_utf8(ask(server.http, &get("/metrics", "")).await.body).unwrap();
+        let name = "keyward_flush_timestamp_seconds{queue=\"peppers\"} ";
+        let at = shown.lines().find_map(|line| line.strip_prefix(name))?;
+        (at != "0").then(|| shown.clone())
+    })
+    .await;
+    assert!(!shown.contains("keyward_pepper_secrets{"), "{shown}");
 }
 
 #[tokio::test]

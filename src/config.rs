@@ -320,6 +320,11 @@ pub enum InvalidSetting {
         "a pepper is needed with a database URL: give --pepper-file (KEYWARD_PEPPER_FILE) or KEYWARD_PEPPER, the same for all that share the database; make one with `openssl rand -base64 32`"
     )]
     NoPepper,
+    /// A URL of a receiver that cannot be used. It is not shown, since it may have a secret in it.
+    #[error(
+        "--notice-url (KEYWARD_NOTICE_URL) must be like https://hooks.example.org/keyward, without user, password and fragment"
+    )]
+    NoticeUrl,
     /// What notices cannot be signed with.
     #[error("--notice-secret-file (KEYWARD_NOTICE_SECRET_FILE)")]
     NoticeSecret(#[source] InvalidSecrets),

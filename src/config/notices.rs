@@ -1,12 +1,12 @@
 //! Settings of notices of keys that are about to expire.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use http::{Uri, uri::Scheme};
 
 use super::{
-    InvalidSetting,
+    Hidden, InvalidSetting,
     parse::{duration, filled, interval, text_or_file},
 };
 use crate::{
@@ -30,8 +30,8 @@ const CA: &str = "--notice-ca (KEYWARD_NOTICE_CA)";
 #[command(next_help_heading = "Notices of keys that expire")]
 pub struct NoticeArgs {
     /// Where notices are sent by POST, such as `https://hooks.example.org/keyward`; without it none are sent
-    #[arg(long, env = "KEYWARD_NOTICE_URL", value_name = "URL", hide_env_values = true, default_value = "", hide_default_value = true, value_parser = receiver_url)]
-    pub notice_url: ReceiverUrl,
+    #[arg(long, env = "KEYWARD_NOTICE_URL", value_name = "URL", hide_env_values = true)]
+    pub notice_url: Option<Hidden>,
 
     /// A file with what notices are signed with: `whsec_` and 24 to 64 bytes in base64; up to three lines, each
     /// of which makes a signature
@@ -55,20 +55,9 @@ pub struct NoticeArgs {
     pub notice_timeout: Duration,
 }
 
-/// Where notices are sent, if they are. What it says beside the host may be a secret.
-#[derive(Clone)]
-pub struct ReceiverUrl(Option<Uri>);
-
-impl std::fmt::Debug for ReceiverUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReceiverUrl(..)")
-    }
-}
-
 /// Who gets notices.
-#[derive(Debug)]
 pub struct Receiver {
-    /// Where it is.
+    /// Where it is. What it says beside the host may be a secret.
     pub url: Uri,
     /// TLS to it, for `https`.
     pub tls: Option<Arc<OutgoingTls>>,
@@ -76,10 +65,20 @@ pub struct Receiver {
     pub secrets: Secrets,
 }
 
+/// Of the URL the host only.
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("host", &self.url.host()).finish_non_exhaustive()
+    }
+}
+
 impl NoticeArgs {
     /// The receiver that was given, if one was. Reads its files, and blocks.
     pub fn receiver(&self) -> Result<Option<Receiver>, InvalidSetting> {
-        let Some(url) = self.notice_url.0.clone() else { return Ok(None) };
+        let Some(url) = text_or_file((self.notice_url.as_ref(), None), (URL, URL))? else {
+            return Ok(None);
+        };
+        let url = receiver_url(&url).ok_or(InvalidSetting::NoticeUrl)?;
         let file = (None, self.notice_secret_file.as_ref());
         let text = text_or_file(file, (SECRET, SECRET_FILE))?;
         let text = text.ok_or(InvalidSetting::Needs(URL, SECRET_FILE))?;
@@ -102,21 +101,13 @@ impl NoticeArgs {
     }
 }
 
-fn receiver_url(text: &str) -> Result<ReceiverUrl, &'static str> {
-    const FORM: &str =
-        "must be like https://hooks.example.org/keyward, without user, password and fragment";
-    if text.is_empty() {
-        return Ok(ReceiverUrl(None));
-    }
-    let url: Uri = text.parse().ok().ok_or(FORM)?;
+/// An `http` or `https` URL with a host, without user, password and fragment (RFC 3986).
+fn receiver_url(text: &str) -> Option<Uri> {
+    let url: Uri = text.parse().ok()?;
     let known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&url.scheme());
-    let authority = url.authority().ok_or(FORM)?;
+    let authority = url.authority()?;
     let plain = !authority.as_str().contains('@') && !text.contains('#');
-    if known && plain && !authority.host().is_empty() {
-        Ok(ReceiverUrl(Some(url)))
-    } else {
-        Err(FORM)
-    }
+    (known && plain && !authority.host().is_empty()).then_some(url)
 }
 
 fn thresholds(text: &str) -> Result<Thresholds, String> {
@@ -140,13 +131,12 @@ mod tests {
         for good in
             ["https://hooks.example.org/keyward?x=1", "http://127.0.0.1:8080", "http://[::1]/"]
         {
-            assert!(receiver_url(good).unwrap().0.is_some(), "{good}");
+            assert!(receiver_url(good).is_some(), "{good}");
         }
-        assert!(receiver_url("").unwrap().0.is_none());
         for bad in
             ["hooks.example.org", "/x", "ftp://x/", "https://a:b@x/", "https://x/#y", "https://"]
         {
-            assert!(receiver_url(bad).is_err(), "{bad}");
+            assert!(receiver_url(bad).is_none(), "{bad}");
         }
         assert!(thresholds("30d, 7d,1d").is_ok());
         for bad in ["", "7d,", "7d,7d", "0s", "400d", "soon"] {
@@ -155,6 +145,13 @@ mod tests {
         for bad in ["99ms", "31s", "x"] {
             assert!(answer_time(bad).is_err(), "{bad}");
         }
-        assert_eq!(format!("{:?}", receiver_url("https://x/secret").unwrap()), "ReceiverUrl(..)");
+    }
+
+    #[test]
+    fn who_shows_a_receiver_shows_its_host_only() {
+        let url = receiver_url("https://hooks.example.org/secret?also=secret").unwrap();
+        let secrets = Secrets::parse(&format!("whsec_{}", "A".repeat(32))).unwrap();
+        let shown = format!("{:?}", Receiver { url, tls: None, secrets });
+        assert_eq!(shown, "Receiver { host: Some(\"hooks.example.org\"), .. }");
     }
 }

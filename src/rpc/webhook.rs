@@ -2,7 +2,7 @@
 //!
 //! A redirect is an answer like any other that is not of success: nobody else gets what is for the receiver.
 
-use std::{convert::Infallible, error::Error, future::pending, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, fmt, future::pending, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header, uri::Scheme};
@@ -34,14 +34,20 @@ const USER_AGENT: &str = concat!("keyward/", env!("CARGO_PKG_VERSION"));
 type Source = Box<dyn Error + Send + Sync>;
 
 /// The receiver of notices.
-#[derive(Debug)]
 pub struct Webhook {
-    /// Where it is: `http` or `https`, with a host.
+    /// Where it is: `http` or `https`, with a host. What it says beside the host may be a secret.
     pub url: Uri,
     /// TLS to it, which `https` needs.
     pub tls: Option<Arc<OutgoingTls>>,
     /// How long it may take, from connecting to the head of its answer.
     pub time_max: Duration,
+}
+
+/// Of the URL the host only.
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").field("host", &self.url.host()).finish_non_exhaustive()
+    }
 }
 
 impl Post for Webhook {

@@ -37,3 +37,23 @@ async fn a_receiver_needs_a_secret_and_authorities_need_tls() {
         run(command).await.assert_refusal(2, words);
     }
 }
+
+#[tokio::test]
+async fn a_url_that_is_refused_is_not_shown() {
+    let database = Database::new();
+    let url = "https://someone:hunter2@hooks.example.org/private?path=too";
+    for as_flag in [true, false] {
+        let mut command = program(&["serve"]);
+        command.env("DATABASE_URL", &database.url).env("KEYWARD_PEPPER", PEPPER);
+        if as_flag {
+            command.args(["--notice-url", url]);
+        } else {
+            command.env("KEYWARD_NOTICE_URL", url);
+        }
+        let ended = run(command).await;
+        ended.assert_refusal(2, &["--notice-url", "without user, password and fragment"]);
+        for part in ["someone", "hunter2", "hooks.example.org/private", "path=too"] {
+            assert!(!format!("{ended:?}").contains(part), "{part}: {ended:?}");
+        }
+    }
+}

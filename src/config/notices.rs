@@ -42,7 +42,7 @@ pub struct NoticeArgs {
     #[arg(long, env = "KEYWARD_NOTICE_BEFORE", value_name = "LIST", default_value = "30d,7d,1d", value_parser = thresholds)]
     pub notice_before: Thresholds,
 
-    /// How often to look for keys that expire, and to count them for metrics
+    /// How often to look for keys that expire, and to count them for metrics, once a minute at least
     #[arg(long, env = "KEYWARD_NOTICE_INTERVAL", value_name = "TIME", default_value = "1m", value_parser = interval)]
     pub notice_interval: Duration,
 

@@ -10,8 +10,10 @@ use crate::{clock, metrics::Counted, store::Store, telemetry::chain};
 
 /// How many times as long as counting took the next one waits at least.
 const PAUSE_FACTOR: u32 = 20;
+/// However seldom keys are looked for, metrics are to be of now: old counts are not told.
+const INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// Counts at an interval until told to stop.
+/// Counts at an interval, a minute at most, until told to stop.
 pub async fn run(store: Store, counted: Arc<Counted>, interval: Duration, stop: CancellationToken) {
     let mut failing = false;
     while !stop.is_cancelled() {
@@ -31,6 +33,24 @@ pub async fn run(store: Store, counted: Arc<Counted>, interval: Duration, stop: 
             Err(_) => {}
         }
         let took = clock::boot().since(begun);
-        stop.run_until_cancelled(sleep(interval.max(took * PAUSE_FACTOR))).await;
+        stop.run_until_cancelled(sleep(pause(interval, took))).await;
+    }
+}
+
+/// How long to wait after counting took so long.
+fn pause(interval: Duration, took: Duration) -> Duration {
+    interval.min(INTERVAL_MAX).max(took * PAUSE_FACTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_counted_every_minute_at_least_unless_counting_takes_long() {
+        let seconds = Duration::from_secs;
+        for (interval, took, expected) in [(3600, 0, 60), (60, 1, 60), (5, 0, 5), (3600, 9, 180)] {
+            assert_eq!(pause(seconds(interval), seconds(took)), seconds(expected));
+        }
     }
 }

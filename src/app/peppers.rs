@@ -92,7 +92,7 @@ async fn retire(store: &Store, args: &RetireArgs) -> anyhow::Result<()> {
          are used, or regenerate or purge them; with --force they become unknown",
         args.id
     );
-    tx.retire_pepper(args.id).await?;
+    tx.retire_pepper(&retirement).await?;
     tx.commit().await?;
     let lost = if secrets == 0 {
         String::from("Nothing needed it.")

@@ -216,6 +216,7 @@ impl Applier {
         for digest in old.into_iter().flatten().filter(|old| !kept.contains(&Some(*old))) {
             self.forget(row.id, &digest);
         }
+        self.lacking.tell(&self.replica.lacking);
         outcome
     }
 
@@ -228,6 +229,11 @@ impl Applier {
         self.places.remove(&id);
         self.retiring.remove(&id);
         self.lacking.forget(id, &self.replica.lacking);
+    }
+
+    /// Keys that need this pepper are unknown from here on: nobody has to have it any more.
+    pub fn retire_pepper(&mut self, id: PepperId) {
+        self.lacking.retire(id, &self.replica.lacking);
     }
 
     /// Takes over a domain's present content. From here to [`Applier::reached`] its keys may do only
@@ -313,6 +319,7 @@ impl Applier {
         // counted first: whoever has seen something settled sees the number too
         self.replica.settlings.fetch_add(1, Release);
         self.shared.settle();
+        self.lacking.sweep(self.now.wall, &self.replica.lacking);
         self.replica.revision.store(revision, Release);
         if let Some(asked) = complete_at {
             self.replica.lease.extend(asked);

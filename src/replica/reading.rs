@@ -5,6 +5,7 @@ use tracing::error;
 use crate::{
     model::{
         id::KeyId,
+        pepper::PepperId,
         shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
         view::KeyRow,
     },
@@ -47,6 +48,10 @@ impl Sink for Applying<'_> {
 
     fn remove(&mut self, id: KeyId) {
         self.applier.remove(id);
+    }
+
+    fn retire_pepper(&mut self, id: PepperId) {
+        self.applier.retire_pepper(id);
     }
 
     fn put_domain(&mut self, row: &DomainRow<'_>) {

@@ -51,6 +51,7 @@ impl Store {
             users: key.settings.user.iter().map(|user| user.uid).collect(),
             customers: Vec::new(),
             quotas: Vec::new(),
+            peppers: Vec::new(),
         };
         for uid in &needed.users {
             let row = tx.query_typed_one(GROUPS_OF_USER, &[(uid, Type::INT8)]).await?;

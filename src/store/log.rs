@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, Row, types::Type};
 
 use crate::{
-    model::{id::KeyId, record::Kind},
+    model::{id::KeyId, pepper::PepperId, record::Kind},
     store::{
         Address, Parameter, Store,
         error::StoreError,
@@ -231,10 +231,12 @@ fn note(changed: &mut Changed, row: &Row) -> Result<(), StoreError> {
         Some(Kind::User) => changed.users.push(uid()?),
         Some(Kind::Customer) => changed.customers.push(pair(subject, '/').ok_or_else(wrong_pair)?),
         Some(Kind::Quota) => changed.quotas.push(pair(subject, ' ').ok_or_else(wrong_pair)?),
+        Some(Kind::Pepper) => {
+            changed.peppers.push(PepperId::parse(subject).map_err(|error| wrong(error.into()))?);
+        }
         // nothing that decisions see; or a kind that a later version writes, whose migration says
         // whether this version may run beside it
-        Some(Kind::Environment | Kind::Catalogue | Kind::Template | Kind::Job | Kind::Pepper)
-        | None => {}
+        Some(Kind::Environment | Kind::Catalogue | Kind::Template | Kind::Job) | None => {}
     }
     Ok(())
 }

@@ -13,10 +13,11 @@ use tokio_postgres::{
 use crate::{
     model::{
         id::KeyId,
+        pepper::PepperId,
         shared::{CustomerRow, DomainRow, GroupRow, QuotaRow, UserRow},
         view::KeyRow,
     },
-    store::{Parameter, error::StoreError, in_time},
+    store::{Parameter, error::StoreError, in_time, things::parsed},
 };
 
 use rows::{Copied, Queried, customer_row, domain_row, group_row, key_row, quota_row, user_row};
@@ -154,6 +155,9 @@ const QUOTAS: &str = concat!(
     " WHERE (owner, name) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
 );
 
+const RETIRED: &str = "-- view_rows.retired
+    SELECT id FROM keyward.pepper WHERE id = ANY ($1) AND retired_at IS NOT NULL";
+
 const ALL_KEYS: &str = concat!("-- view_rows.all_keys\nCOPY (", key_row!(), ") TO STDOUT BINARY");
 const ALL_GROUPS: &str =
     concat!("-- view_rows.all_groups\nCOPY (", group_row!(), ") TO STDOUT BINARY");
@@ -173,6 +177,8 @@ pub trait Sink: Send {
     fn put(&mut self, row: &KeyRow<'_>);
     /// A key that is no more.
     fn remove(&mut self, id: KeyId);
+    /// A pepper that nobody has to have any more.
+    fn retire_pepper(&mut self, id: PepperId);
     /// A domain's present content.
     fn put_domain(&mut self, row: &DomainRow<'_>);
     /// A group's present content.
@@ -202,6 +208,7 @@ pub(super) struct Changed {
     pub(super) customers: Vec<(String, String)>,
     /// Owners and names.
     pub(super) quotas: Vec<(String, String)>,
+    pub(super) peppers: Vec<PepperId>,
 }
 
 impl Changed {
@@ -218,6 +225,8 @@ impl Changed {
         self.customers.dedup();
         self.quotas.sort_unstable();
         self.quotas.dedup();
+        self.peppers.sort_unstable();
+        self.peppers.dedup();
     }
 }
 
@@ -335,6 +344,22 @@ pub(super) async fn changed(
         for row in pairs(client, QUOTAS, places).await? {
             sink.put_quota(&quota_row(&Queried(&row, "quota"))?);
         }
+    }
+    retired(client, &changed.peppers, sink).await
+}
+
+/// Reads which of these peppers are retired.
+async fn retired(
+    client: &impl GenericClient,
+    peppers: &[PepperId],
+    sink: &mut dyn Sink,
+) -> Result<(), StoreError> {
+    if peppers.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = peppers.iter().map(ToString::to_string).collect();
+    for row in read(client, RETIRED, &[(&ids, Type::TEXT_ARRAY)]).await? {
+        sink.retire_pepper(parsed(&row, "pepper", "id", PepperId::parse)?);
     }
     Ok(())
 }

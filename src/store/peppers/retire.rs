@@ -4,12 +4,16 @@ use tokio_postgres::types::Type;
 
 use super::{ALL, COUNT, KnownPepper, LOCK, PepperUse, known, uses};
 use crate::{
-    model::{id::KeyId, pepper::PepperId},
+    model::pepper::PepperId,
     store::{Parameter, error::StoreError, row::field, write::WriteTx},
 };
 
 /// How long a replica that has a pepper may have been silent and still counts: it tells every minute.
 const SEEN_WITHIN: i64 = 5;
+
+/// Counting reads all keys, which takes long where there are very many.
+const BOUND: &str = "-- retire.bound
+    SET LOCAL statement_timeout = '60s'";
 
 /// Nobody makes a key meanwhile.
 const LOCK_KEYS: &str = "-- retire.lock_keys
@@ -21,12 +25,6 @@ const IS_CURRENT: &str = "-- retire.is_current
 
 const RETIRE: &str = "-- retire.retire
     UPDATE keyward.pepper SET retired_at = $2 WHERE id = $1";
-
-const KEYS: &str = "-- retire.keys
-    SELECT k.id FROM keyward.key AS k
-    WHERE coalesce(k.pepper, (SELECT id FROM keyward.pepper WHERE is_first)) = $1
-        OR k.retiring_expire_at > now() AND $1
-            = coalesce(k.retiring_pepper, (SELECT id FROM keyward.pepper WHERE is_first))";
 
 /// What speaks for and against retiring a pepper.
 #[derive(Clone, Debug)]
@@ -43,6 +41,7 @@ impl WriteTx<'_> {
     /// What speaks for and against retiring a pepper, and nothing can change until the end. `None`: there
     /// is no such pepper.
     pub async fn weigh_retirement(&self, id: PepperId) -> Result<Option<Retirement>, StoreError> {
+        self.query(BOUND, &[]).await?;
         self.query(LOCK_KEYS, &[]).await?;
         self.query(LOCK, &[]).await?;
         let known = known(&self.query(ALL, &[]).await?)?;
@@ -58,16 +57,16 @@ impl WriteTx<'_> {
     }
 
     /// Retires a pepper. Keys that are digested with it become unknown, wherever it is not given any
-    /// more: replicas read them again, and need the pepper no longer.
-    pub async fn retire_pepper(&mut self, id: PepperId) -> Result<(), StoreError> {
-        let rows = self.query(KEYS, &[(&id.to_string(), Type::TEXT)]).await?;
-        let keys: Vec<KeyId> =
-            rows.iter().map(|row| field(row, "key", "id")).collect::<Result<_, _>>()?;
+    /// more. The change log has the pepper only, however many keys there are: replicas know which of
+    /// them needed it, and need it no longer.
+    pub async fn retire_pepper(&mut self, retirement: &Retirement) -> Result<(), StoreError> {
+        let id = retirement.known.id;
+        let unknown = retirement.found.map_or(0, |found| found.secrets);
         let time = self.time();
         let retired: [Parameter<'_>; 2] =
             [(&id.to_string(), Type::TEXT), (&time, Type::TIMESTAMPTZ)];
         self.execute(RETIRE, &retired).await?;
-        self.note_pepper(id, serde_json::json!({ "retired": true, "unknown": keys.len() }), &keys);
+        self.note_pepper(id, serde_json::json!({ "retired": true, "unknown": unknown }), &[]);
         Ok(())
     }
 }

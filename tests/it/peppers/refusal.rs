@@ -2,14 +2,14 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use keyward::rpc::pb::ListKeysRequest;
+use keyward::rpc::pb::{AuthorizeRequest, ListKeysRequest};
 use tonic::Code;
 
 use super::{Files, NEW, OLD, THIRD, forget_replicas, id, pepper, until_keys_of};
 use crate::support::{
-    client::{assert_status, create, may_read, new_key},
+    client::{assert_status, create, may_read, new_key, verdict},
     database::Database,
-    eventually,
+    eventually, log,
     program::{program, run},
     server::Server,
 };
@@ -125,6 +125,54 @@ async fn a_replica_that_lacks_a_pepper_says_so_and_calls_no_key_unknown() {
     assert_eq!(ahead.asker().verdict(&unknown, 0).await, "401 KEY_UNKNOWN");
     let line = behind.until_logged("keys need a pepper that this process does not have").await;
     assert!(line.contains(&id(NEW)), "{line}");
+}
+
+#[tokio::test]
+async fn a_pepper_that_is_retired_is_lacked_no_more_and_is_one_row_of_the_log() {
+    let (database, files) = (Database::new(), Files::new("lacked"));
+    let behind = files.server(&database, &[OLD]).await;
+    let ahead = files.server(&database, &[NEW, OLD]).await;
+    let made = create(&mut ahead.admin(), new_key("Foreign")).await;
+    eventually("it knows that it does not know", async || {
+        behind.asker().0.authorize(may_read(&made.token)).await.is_err().then_some(())
+    })
+    .await;
+    drop(ahead);
+    drop(files.server(&database, &[THIRD, NEW, OLD]).await);
+    forget_replicas(&database).await;
+    let ended = pepper(&database, &["retire", &id(NEW), "--force"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    eventually("it needs to know no more", async || {
+        let answer = behind.asker().0.authorize(may_read(&made.token)).await.ok()?;
+        (verdict(answer.get_ref()) == "401 KEY_UNKNOWN").then_some(())
+    })
+    .await;
+    let rows = "SELECT count(*) FROM keyward.change_log
+        WHERE revision = (SELECT revision FROM keyward.log_head)";
+    assert_eq!(database.number(rows).await, 1);
+}
+
+#[tokio::test]
+async fn a_replaced_token_of_a_pepper_that_is_missing_counts_until_its_end() {
+    let (database, files) = (Database::new(), Files::new("overlap"));
+    let behind = files.server(&database, &[OLD]).await;
+    let made = create(&mut behind.admin(), new_key("Overlap")).await;
+    let unknown = format!("{}x", "unknown-".repeat(4));
+    let mut client = database.connect().await;
+    let statement = format!(
+        "UPDATE keyward.key SET retiring_digest = sha256('other'), retiring_pepper = '{}',
+            retiring_hint = '', retiring_expire_at = now() + interval '5 seconds' WHERE display_name = 'Overlap'",
+        id(NEW)
+    );
+    let revision = log::change(&mut client, &statement, &[&made.key.id]).await;
+    let request = AuthorizeRequest { min_revision: revision, ..may_read(&unknown) };
+    let answer = behind.asker().0.authorize(request).await;
+    assert_status(answer, Code::Unavailable, "PEPPER_MISSING");
+    eventually("the token has ended", async || {
+        let answer = behind.asker().0.authorize(may_read(&unknown)).await.ok()?;
+        (verdict(answer.get_ref()) == "401 KEY_UNKNOWN").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

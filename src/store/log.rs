@@ -28,7 +28,8 @@ const STATEMENT_TIME_MAX: Duration = Duration::from_secs(5);
 const LOAD_TIME_MAX: Duration = Duration::from_secs(600);
 /// Changes that are read at once; a reader that is further behind comes again.
 const REVISIONS_MAX: i64 = 10_000;
-/// Rows that are read at once; a job writes some thousands with one revision.
+/// Rows that are read at once; a job writes some thousands with one revision. One that has more is read
+/// alone, for which it may take as long as a load.
 const ROWS_MAX: i64 = 50_000;
 
 const BEGIN: &str = "-- log.begin
@@ -131,28 +132,51 @@ impl LogReader {
         applied: &Position,
         sink: &mut dyn Sink,
     ) -> Result<Followed, StoreError> {
-        let last = applied.revision.saturating_add(REVISIONS_MAX);
-        let range: [Parameter<'_>; 3] =
-            [(&applied.revision, Type::INT8), (&last, Type::INT8), (&ROWS_MAX, Type::INT8)];
         // sent at once and answered in this order: where a processor is busy, each answer takes long
         let ((), head, changes) = tokio::try_join!(
             biased;
             async { Ok(in_time(STATEMENT_TIME_MAX, self.client.batch_execute(BEGIN)).await??) },
             self.head(),
             async {
-                let changes = self.client.query_typed(CHANGES, &range);
-                Ok(in_time(STATEMENT_TIME_MAX, changes).await??)
+                let changes = self.changes(applied, REVISIONS_MAX, ROWS_MAX);
+                in_time(STATEMENT_TIME_MAX, changes).await?
             },
         )?;
         let (reached, what) = if head == *applied {
             (head.clone(), Changed::default())
         } else {
-            check(applied, &head, whole(&changes)?)?
+            let next;
+            let mut kept = whole(&changes)?;
+            if kept.len() < changes.len() && !leads_on(kept, applied)? {
+                // the next revision alone has more rows than are read at once
+                next = in_time(LOAD_TIME_MAX, self.changes(applied, 1, i64::MAX)).await??;
+                kept = &next;
+            }
+            check(applied, &head, kept)?
         };
         view_rows::changed(&self.client, &what, sink).await?;
         in_time(STATEMENT_TIME_MAX, self.client.batch_execute("COMMIT")).await??;
         Ok(Followed { complete: reached == head, reached, head: head.revision })
     }
+
+    /// Some revisions after `applied`, so many rows at most.
+    async fn changes(
+        &self,
+        applied: &Position,
+        revisions_max: i64,
+        rows_max: i64,
+    ) -> Result<Vec<Row>, StoreError> {
+        let last = applied.revision.saturating_add(revisions_max);
+        let range: [Parameter<'_>; 3] =
+            [(&applied.revision, Type::INT8), (&last, Type::INT8), (&rows_max, Type::INT8)];
+        Ok(self.client.query_typed(CHANGES, &range).await?)
+    }
+}
+
+/// Whether rows go beyond what was applied.
+fn leads_on(rows: &[Row], applied: &Position) -> Result<bool, StoreError> {
+    let Some(last) = rows.last() else { return Ok(false) };
+    Ok(field::<i64>(last, "change_log", "revision")? > applied.revision)
 }
 
 /// The rows but those of the last revision, if it may have more than were read.

@@ -75,3 +75,41 @@ async fn a_replica_that_is_far_behind_catches_up_by_following() {
     .await;
     assert_eq!(server.count_logged("loaded all keys"), 1, "it followed");
 }
+
+/// One revision of a key and of very many things that a replica need not know.
+const LARGE_REVISION: &str = "WITH head AS (
+        UPDATE keyward.log_head SET revision = revision + 1, nonce = gen_random_uuid()
+        RETURNING revision, nonce
+    ), logged AS (
+        INSERT INTO keyward.change_log (revision, kind, subject, nonce)
+        SELECT head.revision, changed.kind, changed.id, head.nonce FROM head, (
+            SELECT 'key' AS kind, $1 AS id UNION ALL
+            SELECT 'job', number::text FROM generate_series(1, 60000) AS number) AS changed
+    )
+    SELECT revision, pg_notify('keyward', '')::text FROM head";
+
+#[tokio::test]
+async fn a_revision_of_more_rows_than_are_read_at_once_is_followed() {
+    let database = Database::new();
+    let server = Server::start(&database).await;
+    let key = create(&mut server.admin(), new_key("Key")).await;
+    let mut asker = server.asker();
+    asker.until(&key.token, "ALLOWED").await;
+    let mut client = database.connect().await;
+    let stop = "UPDATE keyward.key SET standing = 'inactive' WHERE display_name = 'Key'";
+    for statement in [stop, "SELECT"] {
+        let tx = client.transaction().await.unwrap();
+        tx.batch_execute(statement).await.unwrap();
+        tx.query_one(LARGE_REVISION, &[&key.key.id]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let head = key.revision + 2;
+    asker.until(&key.token, "401 KEY_INACTIVE").await;
+    let request = AuthorizeRequest { min_revision: head, ..may_read(&key.token) };
+    eventually("the head is reached", async || {
+        let answer = asker.0.authorize(request.clone()).await.ok()?;
+        (answer.get_ref().revision == head).then_some(())
+    })
+    .await;
+    assert_eq!(server.count_logged("loaded all keys"), 1, "it followed");
+}

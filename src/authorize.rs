@@ -156,7 +156,7 @@ pub fn authorize_together(
 /// Decides about a key that was looked up when so many changes had settled.
 fn judge(
     hot: &Hot,
-    Sought { knowledge, throttled, key: sought }: Sought,
+    Sought { knowledge, throttled, key: sought, mut lacking }: Sought,
     (mut settlings, mut found): (u64, Option<KeyRef>),
     question: &Question<'_>,
     terms: Terms,
@@ -165,7 +165,7 @@ fn judge(
     let (decision, explanation) = loop {
         if let (SoughtKey::Digest(sought), None) = (&sought, &found) {
             found = find_by_others(hot, sought);
-            if found.is_none() && hot.replica.lacking() > 0 {
+            if found.is_none() && (lacking || hot.replica.lacking() > 0) {
                 return Err(NotReady::LacksPepper);
             }
         }
@@ -189,6 +189,7 @@ fn judge(
         }
         settlings = settled;
         if let SoughtKey::Digest(sought) = &sought {
+            lacking = hot.replica.lacking() > 0;
             found = hot.replica.get(&sought.current);
         }
     };

@@ -16,6 +16,9 @@ pub(super) struct Sought {
     pub(super) knowledge: Knowledge,
     pub(super) throttled: Option<Duration>,
     pub(super) key: SoughtKey,
+    /// Whether a key may be here that only a pepper finds which this process has not. To be read before
+    /// any look-up: one that gets another digest meanwhile may be missed by it.
+    pub(super) lacking: bool,
 }
 
 /// What was presented.
@@ -50,6 +53,7 @@ impl Sought {
 pub(super) fn seek(hot: &Hot, presented: Presented<'_>, terms: &Terms) -> Result<Sought, NotReady> {
     let Terms { now, revision_min, source, .. } = terms;
     let knowledge = hot.replica.knowledge(now.boot, *revision_min)?;
+    let lacking = hot.replica.lacking() > 0;
     let throttled = source.and_then(|source| hot.limiter.failures.wait(source, now.boot));
     let key = match presented {
         Presented::Several => SoughtKey::Several,
@@ -64,7 +68,7 @@ pub(super) fn seek(hot: &Hot, presented: Presented<'_>, terms: &Terms) -> Result
             }
         },
     };
-    Ok(Sought { knowledge, throttled, key })
+    Ok(Sought { knowledge, throttled, key, lacking })
 }
 
 /// A key that the current pepper did not find, by the others.

@@ -105,8 +105,33 @@ fn while_keys_need_a_pepper_that_is_missing_no_key_is_called_unknown() {
     let retiring = opened_with(&ours, 1).retiring(theirs.digest(&numbered(2)), now_plus(5));
     applier.put(&retiring.peppers([Some(current), Some(missing)]).row()).unwrap();
     assert_eq!(told(&theirs), Err(NotReady::LacksPepper));
+    applier.at(Now { wall: now_plus(5), ..NOW_ON_BOTH_CLOCKS });
+    applier.reached(2, None);
+    assert_eq!(told(&theirs), Ok(Decision::Deny(Reason::KeyUnknown)));
+
+    applier.put(&opened_with(&theirs, 2).peppers([Some(missing), None]).row()).unwrap();
+    assert_eq!(told(&theirs), Err(NotReady::LacksPepper));
     applier.remove(id(1));
     assert_eq!(told(&theirs), Ok(Decision::Deny(Reason::KeyUnknown)));
+}
+
+#[test]
+fn a_key_that_gets_a_pepper_that_is_here_during_a_look_up_is_not_called_unknown() {
+    let token = token();
+    let (hot, mut applier) = hot(&[]);
+    let hot = with_peppers(hot, &[1]);
+    applier.has_peppers(hot.peppers.ids());
+    let missing: &'static str = numbered(2).id().to_string().leak();
+    applier.put(&opened_with(&token, 2).peppers([Some(missing), None]).row()).unwrap();
+    let sought = seek(&hot, Presented::Text(token.reveal()), &TERMS).unwrap();
+    let digest = sought.digest().unwrap();
+    let looked_up = (hot.replica.settlings(), hot.replica.get(&digest));
+    assert!(looked_up.1.is_none());
+    applier.put(&opened_with(&token, 1).row()).unwrap();
+    assert_eq!(hot.replica.lacking(), 0);
+    let outcome = judge(&hot, sought, looked_up, &question(DATA), TERMS);
+    assert_eq!(outcome.map(|outcome| outcome.decision), Err(NotReady::LacksPepper));
+    assert_eq!(ask(&hot, token.reveal(), DATA).decision, Decision::Allow);
 }
 
 #[test]

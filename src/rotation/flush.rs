@@ -72,8 +72,8 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Works until told to stop, or until the pepper that is current here was retired. What is not
-    /// stored by then is noted again by the keys' next use.
+    /// Works until told to stop, or until the pepper that is current here was retired, or the database
+    /// needs another one. What is not stored by then is noted again by the keys' next use.
     pub async fn run(self, stop: CancellationToken) {
         let mut plan = Plan::default();
         let (mut failing, mut dropped) = (false, 0);
@@ -107,7 +107,7 @@ impl Rotation {
     /// What is to be done now.
     async fn work(&self, plan: &mut Plan, stop: &CancellationToken) -> Result<Goes, StoreError> {
         if Plan::is_due(plan.see) {
-            let known = self.store.see_peppers(&self.peppers).await?;
+            let Some(known) = self.see().await? else { return Ok(Goes::NoFurther) };
             plan.see = Some(clock::Deadline::after(SEE_EVERY));
             let current = self.peppers.current().id();
             let target = known.iter().find(|known| known.is_target);
@@ -128,6 +128,34 @@ impl Rotation {
         }
         self.flush(plan, stop).await?;
         Ok(Goes::On)
+    }
+
+    /// Says which peppers are here, and learns which there are. A database that does not know one of ours
+    /// is not the one that this process began with: it was restored from before that pepper came, and is
+    /// told of it as at a start. `None`: these peppers must not serve it.
+    async fn see(&self) -> Result<Option<Vec<KnownPepper>>, StoreError> {
+        let known = self.store.see_peppers(&self.peppers).await?;
+        if self.peppers.ids().all(|ours| known.iter().any(|known| known.id == ours)) {
+            return Ok(Some(known));
+        }
+        match self.store.recognise_peppers(&self.peppers).await {
+            Ok(_retired) => {
+                warn!("the database did not know all peppers of this process, and does now");
+                self.store.known_peppers().await.map(Some)
+            }
+            Err(
+                error @ (StoreError::MissingPepper { .. }
+                | StoreError::RetiredPepper { .. }
+                | StoreError::Corrupt { .. }),
+            ) => {
+                error!(
+                    error = chain(&error),
+                    "the peppers of this process do not fit the database"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells the log, as soon as it is so and then every minute, that a pepper is missing.

@@ -16,10 +16,13 @@ use keyward::{
     rotation::{Upgrades, flush::Rotation},
     store::{Address, Store},
 };
-use tokio::task::{JoinSet, yield_now};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{NEW, OLD};
+use super::{NEW, OLD, id};
 use crate::support::{database::Database, eventually};
 
 /// The task, and what it shares with others.
@@ -92,6 +95,28 @@ fn parts(database: &Database, peppers: &[&str]) -> (Store, Arc<Peppers>) {
     let current = peppers.next().unwrap();
     let peppers = Peppers::new(current, peppers.collect()).unwrap();
     (Store::new(&address, 2).unwrap(), Arc::new(peppers))
+}
+
+#[tokio::test]
+async fn a_database_from_before_a_pepper_came_is_told_of_it() {
+    let database = Database::new();
+    let (store, peppers) = parts(&database, &[NEW, OLD]);
+    let task = Task::run(store, peppers);
+    let known = format!(
+        "SELECT count(*) FROM keyward.pepper WHERE id = '{}' AND first_current_at IS NOT NULL",
+        id(NEW)
+    );
+    eventually("it is told", async || (database.number(&known).await == 1).then_some(())).await;
+    task.end().await;
+}
+
+#[tokio::test]
+async fn it_ends_when_a_database_from_before_needs_a_pepper_that_is_not_here() {
+    let database = Database::new();
+    let (store, peppers) = parts(&database, &[NEW]);
+    let mut task = Task::run(store, peppers);
+    timeout(Duration::from_secs(60), task.running.join_next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM keyward.pepper").await, 1);
 }
 
 /// A key that nobody knows.

@@ -40,6 +40,16 @@ enum Goes {
     NoFurther,
 }
 
+/// What became of some upgrades.
+enum Stored {
+    /// So many keys changed.
+    Keys(usize),
+    /// Another pepper became current elsewhere.
+    Elsewhere,
+    /// An import is under way that must find keys by their old digests.
+    Later,
+}
+
 /// When to do what again; `None`: at once.
 #[derive(Default)]
 struct Plan {
@@ -211,11 +221,16 @@ impl Rotation {
             }
             let begun = clock::boot();
             match self.store(&batch).await {
-                Ok(Some(keys)) => {
+                Ok(Stored::Keys(keys)) => {
                     debug!(keys, "keys have digests of the current pepper now");
                 }
-                Ok(None) => {
+                Ok(Stored::Elsewhere) => {
                     self.upgrades.want(false);
+                    return Ok(());
+                }
+                Ok(Stored::Later) => {
+                    debug!("new digests wait for an import from before the current pepper came");
+                    self.upgrades.put_back(&batch);
                     return Ok(());
                 }
                 // another key has come to have one of the digests; those that can be stored are noted
@@ -234,19 +249,22 @@ impl Rotation {
         }
     }
 
-    /// Stores some. `None`: another pepper became current elsewhere.
-    async fn store(&self, batch: &[Upgrade]) -> Result<Option<usize>, StoreError> {
+    /// Stores some, if it may be done now.
+    async fn store(&self, batch: &[Upgrade]) -> Result<Stored, StoreError> {
         let pepper = self.peppers.current().id();
         self.store
             .retry(|| async {
                 let mut session = self.store.session().await?;
                 let mut tx = session.write(intent()).await?;
                 if !tx.is_target_pepper(pepper).await? {
-                    return Ok(None);
+                    return Ok(Stored::Elsewhere);
+                }
+                if tx.is_upgrade_held_up(pepper).await? {
+                    return Ok(Stored::Later);
                 }
                 let keys = tx.upgrade_digests(pepper, batch).await?;
                 tx.settle().await?;
-                Ok(Some(keys))
+                Ok(Stored::Keys(keys))
             })
             .await
     }

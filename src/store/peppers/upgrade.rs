@@ -19,6 +19,14 @@ const IS_TARGET: &str = "-- upgrade.is_target
     SELECT id = $1 AS is_target FROM keyward.pepper WHERE retired_at IS NULL
     ORDER BY first_current_at DESC NULLS LAST, created_at DESC LIMIT 1 FOR SHARE";
 
+/// An item of an import that was taken by a process with one other pepper alone: only by that is it known
+/// whether a key has its token already.
+const IS_HELD_UP: &str = "-- upgrade.is_held_up
+    SELECT EXISTS (SELECT FROM keyward.job_import AS item
+        WHERE item.other_digests = '{}'
+            AND coalesce(item.pepper, (SELECT id FROM keyward.pepper WHERE is_first)) <> $1
+    ) AS is_held_up";
+
 /// In the order of their ids, so that two replicas do not wait for each other. A key that was given
 /// another token meanwhile has another digest by then, and is not among them.
 const LOCK: &str = "-- upgrade.lock
@@ -49,6 +57,13 @@ impl WriteTx<'_> {
     pub async fn is_target_pepper(&self, id: PepperId) -> Result<bool, StoreError> {
         let rows = self.query(IS_TARGET, &[(&id.to_string(), Type::TEXT)]).await?;
         rows.first().map_or(Ok(false), |row| field(row, "pepper", "is_target"))
+    }
+
+    /// Whether keys must keep their digests for now, lest an import that is under way gives a token of
+    /// theirs to a second key.
+    pub async fn is_upgrade_held_up(&self, pepper: PepperId) -> Result<bool, StoreError> {
+        let rows = self.query(IS_HELD_UP, &[(&pepper.to_string(), Type::TEXT)]).await?;
+        rows.first().map_or(Ok(false), |row| field(row, "job_import", "is_held_up"))
     }
 
     /// Replaces digests by those that a pepper gives; says how many keys changed. Nothing that operators

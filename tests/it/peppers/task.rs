@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{NEW, OLD, id};
+use super::{NEW, OLD, digest, id, keys_of, until_keys_of};
 use crate::support::{database::Database, eventually};
 
 /// The task, and what it shares with others.
@@ -117,6 +117,38 @@ async fn it_ends_when_a_database_from_before_needs_a_pepper_that_is_not_here() {
     let mut task = Task::run(store, peppers);
     timeout(Duration::from_secs(60), task.running.join_next()).await.unwrap().unwrap().unwrap();
     assert_eq!(database.number("SELECT count(*) FROM keyward.pepper").await, 1);
+}
+
+#[tokio::test]
+async fn keys_keep_their_digests_while_an_import_is_under_way_that_knows_no_other() {
+    let database = Database::new();
+    let client = database.connect().await;
+    // one item knows its token by the old pepper alone, the other one by the new one too
+    let items = "INSERT INTO keyward.job (id, kind, state, parameters, created_at)
+            VALUES (gen_random_uuid(), 'import_keys', 'receiving', '{}', now());
+        INSERT INTO keyward.job_import (job_id, position, key_id, digest, other_digests, hint,
+            display_name, description, permissions, labels, limits, groups)
+        SELECT id, item.position, gen_random_uuid(), sha256('one'), item.others, '', '', '', '{}',
+            '{}', '{}', '{}'
+        FROM keyward.job, (VALUES (1, '{}'::bytea[]), (2, ARRAY['two'::bytea]))
+            AS item (position, others)";
+    client.batch_execute(items).await.unwrap();
+    let task = Task::start(&database, &[NEW, OLD]).await;
+    let [old, new] = [OLD, NEW].map(|pepper| {
+        let digest = digest(&database.root_token, pepper);
+        Digest::from_bytes(digest.try_into().unwrap())
+    });
+    eventually("it is noted", async || {
+        task.upgrades.note(Upgrade { old, new });
+        (task.upgrades.waiting() == 1).then_some(())
+    })
+    .await;
+    task.next_round().await;
+    task.next_round().await;
+    assert_eq!(keys_of(&database, NEW).await, 0);
+    client.batch_execute("DELETE FROM keyward.job_import WHERE position = 1").await.unwrap();
+    until_keys_of(&database, NEW, 1).await;
+    task.end().await;
 }
 
 /// A key that nobody knows.

@@ -49,9 +49,9 @@ async fn status(store: Store) -> anyhow::Result<()> {
     });
     if waiting {
         text.push_str(
-            "Keys move to the current pepper when they are used. Those that are never used keep theirs: \
-             list them by `last_used_before` of `ListKeys`, and regenerate, or delete and purge them; or \
-             keep the pepper.\n",
+            "Keys move when they are used. Those that are never used keep theirs: list them by \
+             `last_used_before` of `ListKeys`, and regenerate, or delete and purge them; or keep the \
+             pepper.\n",
         );
     }
     banner::say(text.trim_end())?;
@@ -61,7 +61,7 @@ async fn status(store: Store) -> anyhow::Result<()> {
 fn line(pepper: &KnownPepper, found: Option<&PepperUse>, last_use: Option<Timestamp>) -> String {
     let state = match pepper.retire_time {
         Some(time) => format!("retired {}", shown(time)),
-        None if pepper.is_target => String::from("current"),
+        None if pepper.is_target => String::from("keys move to it"),
         None => String::from("other"),
     };
     let time = |time: Option<Timestamp>| time.map_or_else(|| String::from("never"), shown);
@@ -116,7 +116,8 @@ fn check(retirement: &Retirement, id: PepperId) -> anyhow::Result<()> {
     ensure!(retirement.known.retire_time.is_none(), "the pepper {id} is retired already");
     ensure!(
         !retirement.known.is_target,
-        "the pepper {id} is the current one; make another one current first"
+        "the pepper {id} cannot be retired: keys are moved to it; bring a third pepper and make that \
+         current"
     );
     ensure!(
         !retirement.is_current,

@@ -69,7 +69,7 @@ pub enum StoreError {
     /// A pepper that was retired was given to make new digests with.
     #[error(
         "the pepper {id} was retired, and no new keys may be digested with it; give the one by \
-         KEYWARD_PEPPER_FILE or KEYWARD_PEPPER that `keyward pepper status` shows as current"
+         KEYWARD_PEPPER_FILE or KEYWARD_PEPPER that keys move to, as `keyward pepper status` shows"
     )]
     RetiredPepper {
         /// Which.

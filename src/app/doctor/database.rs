@@ -192,7 +192,8 @@ async fn pepper(store: &Store, args: &ServeArgs) -> Finding {
             Finding::failure(CHECK, chain(&error), missing)
         }
         Err(error @ StoreError::RetiredPepper { .. }) => {
-            Finding::failure(CHECK, chain(&error), "`keyward pepper status` shows the current one")
+            let help = "`keyward pepper status` shows the one that keys move to";
+            Finding::failure(CHECK, chain(&error), help)
         }
         Err(error) => refused(CHECK, &error),
     }

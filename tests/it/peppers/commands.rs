@@ -26,8 +26,8 @@ async fn a_pepper_is_retired_only_when_nothing_needs_it() {
         async |arguments: &[&str]| pepper(&database, &[&["retire"], arguments].concat()).await;
     retire(&["12345678"]).await.assert_refusal(1, &["no pepper 12345678"]);
     retire(&["OLD"]).await.assert_refusal(2, &["8 digits"]);
-    retire(&[&id(OLD)]).await.assert_refusal(1, &["is the current one"]);
-    retire(&[&id(OLD), "--force"]).await.assert_refusal(1, &["is the current one"]);
+    retire(&[&id(OLD)]).await.assert_refusal(1, &["keys are moved to it"]);
+    retire(&[&id(OLD), "--force"]).await.assert_refusal(1, &["keys are moved to it"]);
 
     let server = files.server(&database, &[NEW, OLD]).await;
     retire(&[&id(OLD)]).await.assert_refusal(1, &["within 5 minutes"]);
@@ -64,6 +64,20 @@ async fn a_pepper_is_retired_only_when_nothing_needs_it() {
     })
     .await;
     assert!(!shown.contains("keyward_pepper_secrets{"), "{shown}");
+}
+
+#[tokio::test]
+async fn after_going_back_keys_still_move_to_the_pepper_that_became_current_last() {
+    let (database, files) = (Database::new(), Files::new("back"));
+    drop(files.server(&database, &[OLD, NEW]).await);
+    assert!(status_of(&database, OLD).await.contains("  keys move to it; "));
+    drop(files.server(&database, &[NEW, OLD]).await);
+    let _server = files.server(&database, &[OLD, NEW]).await;
+    let (old, new) = (status_of(&database, OLD).await, status_of(&database, NEW).await);
+    assert!(old.contains("  other; ") && new.contains("  keys move to it; "), "{old}\n{new}");
+    let refused = pepper(&database, &["retire", &id(NEW)]).await;
+    refused
+        .assert_refusal(1, &["keys are moved to it; bring a third pepper and make that current"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use keyward::config::ServeArgs;
 
 /// Folders that hold no documents of ours.
 const ELSEWHERE: [&str; 3] = ["target", "proptest-regressions", ".git"];
+const ALERTS: &str = include_str!("../../docs/alerts.md");
+const RULES: &str = include_str!("../../deploy/prometheus/alerts.yaml");
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 
 fn root() -> &'static Path {
@@ -122,4 +124,18 @@ fn every_setting_is_documented_and_no_other() {
     let unknown: Vec<_> = documented.difference(&flags).collect();
     assert!(undocumented.is_empty(), "without a row in docs/configuration.md: {undocumented:?}");
     assert!(unknown.is_empty(), "rows of settings that there are not: {unknown:?}");
+}
+
+#[test]
+fn every_alert_is_documented_with_its_words_and_no_other() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rules: Vec<String> = RULES.split("- alert:").skip(1).map(words).collect();
+    let rows: Vec<&str> = ALERTS.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rules.len(), rows.len());
+    for (rule, row) in rules.iter().zip(rows) {
+        let cells: Vec<String> = row.replace("\\|", "/").split('|').map(words).collect();
+        let (name, meaning) = (cells[1].trim_matches('`'), &cells[4]);
+        assert!(rule.starts_with(&format!("{name} ")), "{row}\n{rule}");
+        assert!(rule.replace('|', "/").contains(&**meaning), "{row}\n{rule}");
+    }
 }

@@ -18,20 +18,9 @@ use crate::rpc::pb::{
     LimitState, Mode, Reason,
 };
 
-/// Settings of `keyward authorize`.
-///
-/// The key that is tried comes from --key-file, from the variable `KEYWARD_KEY`, from standard input, or is
-/// asked for; it is never an argument. The admin key needs the permission keyward.keys.read.
+/// What a request to decide about is, but for its key and environment.
 #[derive(Debug, Args)]
-pub struct AuthorizeArgs {
-    /// Which server, and how to show its answer.
-    #[command(flatten)]
-    pub common: Common,
-
-    /// The environment that asks
-    #[arg(long, short, value_name = "NAME", default_value = "production")]
-    pub environment: String,
-
+pub struct AskedArgs {
     /// The permission that is needed, such as systems.read [default: what the route map says]
     #[arg(long, short, value_name = "PERMISSION")]
     pub permission: Option<String>,
@@ -51,6 +40,47 @@ pub struct AuthorizeArgs {
     /// The address of the client
     #[arg(long, value_name = "ADDRESS")]
     pub client_address: Option<String>,
+}
+
+impl AskedArgs {
+    /// Whether nothing of it is given.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { permission, route, method, customer, client_address } = self;
+        [permission, route, method, customer, client_address].into_iter().all(Option::is_none)
+    }
+
+    /// A request of it in an environment, still without a key.
+    pub(super) fn request(&self, environment: String) -> AuthorizeRequest {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        AuthorizeRequest {
+            environment,
+            permission: text(&self.permission),
+            route: text(&self.route),
+            method: text(&self.method).to_uppercase(),
+            customer: text(&self.customer),
+            client_address: text(&self.client_address),
+            ..AuthorizeRequest::default()
+        }
+    }
+}
+
+/// Settings of `keyward authorize`.
+///
+/// The key that is tried comes from --key-file, from the variable `KEYWARD_KEY`, from standard input, or is
+/// asked for; it is never an argument. The admin key needs the permission keyward.keys.read.
+#[derive(Debug, Args)]
+pub struct AuthorizeArgs {
+    /// Which server, and how to show its answer.
+    #[command(flatten)]
+    pub common: Common,
+
+    /// The environment that asks
+    #[arg(long, short, value_name = "NAME", default_value = "production")]
+    pub environment: String,
+
+    /// What is asked.
+    #[command(flatten)]
+    pub asked: AskedArgs,
 
     /// How much the request takes of limits
     #[arg(long, value_name = "NUMBER")]
@@ -76,21 +106,14 @@ pub(super) async fn run(session: &Session, args: &AuthorizeArgs) -> Result<Endin
         (None, None) if prompt::is_possible() => prompt::secret("Key to try: ")?,
         (None, None) => secret_input("the key to try")?,
     };
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let mode = if args.authenticate_only { Mode::AuthenticateOnly } else { Mode::CheckOnly };
     let request = AuthorizeRequest {
         key: key.reveal().to_owned(),
-        environment: args.environment.clone(),
-        route: text(&args.route),
-        permission: text(&args.permission),
-        method: text(&args.method).to_uppercase(),
         mode: mode.into(),
         min_revision: args.min_revision,
-        customer: text(&args.customer),
-        client_address: text(&args.client_address),
         explain: true,
         cost: args.cost,
-        reservation_ttl: None,
+        ..args.asked.request(args.environment.clone())
     };
     let ask = async |request| session.authorize().authorize(request).await;
     let answer = session.ask(request, ask).await?;

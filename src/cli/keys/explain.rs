@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli::{
-        authorize::checks,
+        authorize::{AskedArgs, checks},
         error::CliError,
         output::{Cell, Fit, Tone, note},
         session::Session,
@@ -33,25 +33,9 @@ pub struct ExplainArgs {
     #[arg(long, short, value_name = "NAME")]
     pub environment: Option<String>,
 
-    /// The permission that is needed [default: what the route map says]
-    #[arg(long, short, value_name = "PERMISSION")]
-    pub permission: Option<String>,
-
-    /// The path that is asked for
-    #[arg(long, short, value_name = "PATH")]
-    pub route: Option<String>,
-
-    /// The HTTP method of the request
-    #[arg(long, short, value_name = "METHOD")]
-    pub method: Option<String>,
-
-    /// The customer that the request is for
-    #[arg(long, value_name = "ID")]
-    pub customer: Option<String>,
-
-    /// The address of the client
-    #[arg(long, value_name = "ADDRESS")]
-    pub client_address: Option<String>,
+    /// What is asked.
+    #[command(flatten)]
+    pub asked: AskedArgs,
 }
 
 pub(super) async fn explain(session: &Session, args: &ExplainArgs) -> Result<(), CliError> {
@@ -85,20 +69,11 @@ pub(super) async fn explain(session: &Session, args: &ExplainArgs) -> Result<(),
 }
 
 fn request(args: &ExplainArgs) -> Option<AuthorizeRequest> {
-    let parts = [&args.permission, &args.route, &args.method, &args.customer, &args.client_address];
-    if args.environment.is_none() && parts.iter().all(|part| part.is_none()) {
+    if args.environment.is_none() && args.asked.is_empty() {
         return None;
     }
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Some(AuthorizeRequest {
-        environment: args.environment.clone().unwrap_or_else(|| "production".to_owned()),
-        permission: text(&args.permission),
-        route: text(&args.route),
-        method: text(&args.method).to_uppercase(),
-        customer: text(&args.customer),
-        client_address: text(&args.client_address),
-        ..AuthorizeRequest::default()
-    })
+    let environment = args.environment.clone().unwrap_or_else(|| "production".to_owned());
+    Some(args.asked.request(environment))
 }
 
 fn permission(effective: &EffectivePermission) -> Vec<Cell> {

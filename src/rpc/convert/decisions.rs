@@ -35,13 +35,9 @@ pub(in crate::rpc) fn decision_list(
     let mut violations = Violations::default();
     let filter = filter(&mut violations, request.filter.as_ref());
     let size = violations.check("page_size", PageSize::parse(request.page_size));
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => {
-            let place = place_from_token(token, checksum(request));
-            violations.check("page_token", place.ok_or(FOREIGN_TOKEN))
-        }
-    };
+    let after = violations.optional("page_token", &request.page_token, |token| {
+        place_from_token(token, checksum(request)).ok_or(FOREIGN_TOKEN)
+    });
     violations.finish(size.map(|size| (filter, (size, after))))
 }
 

@@ -50,13 +50,9 @@ pub(in crate::rpc) fn job_list(request: &pb::ListJobsRequest) -> Result<JobFilte
         }
     };
     let size = violations.check("page_size", PageSize::parse(request.page_size));
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => {
-            let place = place_from_token(token, request.kind, request.state);
-            violations.check("page_token", place.ok_or(FOREIGN_TOKEN))
-        }
-    };
+    let after = violations.optional("page_token", &request.page_token, |token| {
+        place_from_token(token, request.kind, request.state).ok_or(FOREIGN_TOKEN)
+    });
     let filter = size.map(|size| JobFilter { kind, state, created_by: None, after, size });
     violations.finish(filter)
 }

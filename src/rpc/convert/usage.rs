@@ -31,13 +31,9 @@ pub(in crate::rpc) fn usage_query(request: &pb::QueryUsageRequest) -> Result<Usa
     let end = violations.time("end_time", request.end_time);
     let span = violations.check("end_time", Span::parse(start, end));
     let size = violations.check("page_size", PageSize::parse(request.page_size));
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => {
-            let after = time_from_token(token, checksum(request));
-            violations.check("page_token", after.ok_or(FOREIGN_TOKEN))
-        }
-    };
+    let after = violations.optional("page_token", &request.page_token, |token| {
+        time_from_token(token, checksum(request)).ok_or(FOREIGN_TOKEN)
+    });
     let query = || {
         let rows = size?.items();
         Some(UsageQuery { of, domains: None, span: span?, step: step?, after, rows })

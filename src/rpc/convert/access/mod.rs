@@ -170,13 +170,9 @@ impl ListOf<'_> {
         let search = violations.optional("search", self.search, SearchText::parse);
         let kind = optional_user_kind(&mut violations, "kind", self.kind);
         let group = violations.optional("group", self.group, GroupName::parse);
-        let after = match self.page_token {
-            "" => None,
-            token => {
-                let after = name_from_token(token, self.checksum());
-                violations.check("page_token", after.ok_or(FOREIGN_TOKEN))
-            }
-        };
+        let after = violations.optional("page_token", self.page_token, |token| {
+            name_from_token(token, self.checksum()).ok_or(FOREIGN_TOKEN)
+        });
         let domains = domain.map(|domain| vec![domain]);
         let filter = size.map(|size| ThingFilter { domains, search, kind, group, after, size });
         violations.finish(filter)
